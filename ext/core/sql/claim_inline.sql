@@ -1,0 +1,32 @@
+-- What:   claims the next due job for the calling thread.
+-- Who:    inline.rb (GoodJob.perform_inline, and immediate retries in the inline mode), on the application's connection.
+-- Params: $1 uuid by whom   $2 timestamp the caller's now: what is due goes by its clock, so that time travel in tests works
+--         $3 uuid only this job, or NULL   $4 text only these queues, an array literal, or NULL   $5 text not these queues, likewise
+--         $6 bool whether the queues of $4 go in the order given
+-- Answer: the claim, or no row.
+-- Index:  index_good_jobs_for_claim, index_good_jobs_for_claim_by_queue, primary key
+-- Form:   one job at a time and a sort by position: this runs in tests and consoles. Workers claim by claim_jobs.sql.
+WITH candidate AS MATERIALIZED (
+  SELECT id, performed_at
+  FROM {jobs}
+  WHERE finished_at IS NULL
+    AND locked_by_id IS NULL
+    AND scheduled_at <= $2::timestamp
+    AND ($3::uuid IS NULL OR id = $3::uuid)
+    AND ($4::text IS NULL OR queue_name = ANY ($4::text::text[]))
+    AND ($5::text IS NULL OR queue_name IS NULL OR queue_name <> ALL ($5::text::text[]))
+  ORDER BY CASE WHEN $6::bool THEN array_position($4::text::text[], queue_name) END, priority NULLS LAST, scheduled_at, id
+  LIMIT 1
+  FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE {jobs} AS job
+SET locked_by_id     = $1::uuid,
+    locked_at        = $2::timestamp,
+    lock_type        = 1,
+    performed_at     = $2::timestamp,
+    executions_count = COALESCE(job.executions_count, 0) + 1,
+    updated_at       = $2::timestamp
+FROM candidate
+WHERE job.id = candidate.id
+RETURNING job.id, job.serialized_params::text AS serialized_params, job.concurrency_key, job.labels::text AS labels, job.queue_name,
+          job.job_class, job.executions_count, candidate.performed_at IS NOT NULL AS interrupted

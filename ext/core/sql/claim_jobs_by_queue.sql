@@ -1,0 +1,81 @@
+-- What:   claims up to $2 due jobs, taking the queues in the order given; within a queue by priority, scheduled_at, id.
+-- Who:    postgres/store.rs, for a pool over one queue ("mice") or over queues in strict order ("+mice,elephants").
+-- Params: $1 uuid, $2 int4, $3 int4 as in claim_jobs.sql; $4 text[] the queues, in order
+-- Index:  index_good_jobs_for_claim_by_queue
+-- Form:   as claim_jobs.sql, one level deeper: queue, then priority, then jobs, each pulled only while LIMIT asks for more. A million
+--         ready jobs of other queues are never read.
+WITH due AS (
+  SELECT job.id, job.performed_at
+  FROM unnest($4::text[]) WITH ORDINALITY AS queue (name, position)
+  CROSS JOIN LATERAL (
+    WITH RECURSIVE priorities AS (
+      (SELECT priority
+       FROM {jobs}
+       WHERE finished_at IS NULL AND locked_by_id IS NULL AND queue_name = queue.name
+       ORDER BY priority
+       LIMIT 1)
+      UNION ALL
+      SELECT (SELECT lower.priority
+              FROM {jobs} AS lower
+              WHERE lower.finished_at IS NULL AND lower.locked_by_id IS NULL
+                AND lower.queue_name = queue.name AND lower.priority > priorities.priority
+              ORDER BY lower.priority
+              LIMIT 1)
+      FROM priorities
+      WHERE priorities.priority IS NOT NULL
+    )
+    SELECT prioritized.id, prioritized.performed_at
+    FROM priorities
+    CROSS JOIN LATERAL (
+      SELECT id, performed_at
+      FROM {jobs}
+      WHERE finished_at IS NULL AND locked_by_id IS NULL
+        AND queue_name = queue.name
+        AND {jobs}.priority = priorities.priority
+        AND scheduled_at <= LOCALTIMESTAMP
+      ORDER BY scheduled_at, id
+      LIMIT 1000
+      FOR NO KEY UPDATE SKIP LOCKED
+    ) AS prioritized
+    UNION ALL
+    SELECT unprioritized.id, unprioritized.performed_at
+    FROM (
+      SELECT id, performed_at
+      FROM {jobs}
+      WHERE finished_at IS NULL AND locked_by_id IS NULL
+        AND queue_name = queue.name
+        AND {jobs}.priority IS NULL
+        AND scheduled_at <= LOCALTIMESTAMP
+      ORDER BY priority, scheduled_at, id
+      LIMIT 1000
+      FOR NO KEY UPDATE SKIP LOCKED
+    ) AS unprioritized
+  ) AS job
+  LIMIT $2::int4
+),
+candidates AS MATERIALIZED (
+  SELECT id, performed_at, row_number() OVER () AS position FROM due
+)
+UPDATE {jobs} AS job
+SET locked_by_id     = $1::uuid,
+    locked_at        = LOCALTIMESTAMP,
+    lock_type        = 1,
+    updated_at       = LOCALTIMESTAMP,
+    performed_at     = CASE WHEN candidates.position <= $3::int4 THEN LOCALTIMESTAMP ELSE job.performed_at END,
+    executions_count = COALESCE(job.executions_count, 0) + CASE WHEN candidates.position <= $3::int4 THEN 1 ELSE 0 END
+FROM candidates
+WHERE job.id = candidates.id
+RETURNING job.id,
+          job.locked_at,
+          job.locked_at::timestamptz AS claimed_at,
+          candidates.position,
+          candidates.position <= $3::int4 AS stamped,
+          candidates.performed_at::timestamptz AS interrupted_at,
+          job.executions_count,
+          job.serialized_params::text,
+          job.queue_name,
+          job.job_class,
+          job.concurrency_key,
+          job.labels,
+          job.scheduled_at::timestamptz AS scheduled_at,
+          job.created_at::timestamptz AS created_at

@@ -1,0 +1,54 @@
+-- What:   writes how one run in the inline mode ended: finishes, retries, gives back or deletes the job, and records the attempt.
+-- Who:    inline.rb, on the application's connection.
+-- Params: $1 uuid job   $2 uuid by whom it is held   $3 timestamp the caller's now   $4 int8 duration in µs
+--         $5 text what happens: "finish", "retry", "release" or "delete"   $6 text error   $7 int2 error_event
+--         $8 text backtrace, an array literal   $9 bool whether to insert an execution row
+--         $10 text serialized_params of the next attempt (JSON), NULL: everything as it was   $11 timestamp its scheduled_at, NULL: now
+--         $12 text its queue_name   $13 int4 its priority   $14 text its labels, an array literal
+-- Answer: the job's id and whether it is due again; no row when somebody else holds the job.
+-- Index:  primary key; index_good_job_executions_on_active_job_id_and_created_at
+-- Form:   `held` reads the row as it was, for the execution row. A job of a cron entry is finished where others are deleted: its row
+--         keeps (cron_key, cron_at) unique.
+WITH held AS MATERIALIZED (
+  SELECT job.*, CASE WHEN $5::text = 'delete' AND job.cron_key IS NOT NULL THEN 'finish' ELSE $5::text END AS action
+  FROM {jobs} AS job
+  WHERE job.id = $1::uuid AND job.locked_by_id = $2::uuid
+  FOR UPDATE
+),
+deleted AS (
+  DELETE FROM {jobs} WHERE id IN (SELECT id FROM held WHERE action = 'delete')
+  RETURNING id
+),
+forgotten AS (
+  DELETE FROM {executions} WHERE active_job_id IN (SELECT id FROM deleted)
+),
+recorded AS (
+  INSERT INTO {executions} (active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
+                            finished_at, error, error_event, error_backtrace, process_id, duration)
+  SELECT COALESCE(active_job_id, id), job_class, queue_name, serialized_params, COALESCE(scheduled_at, created_at), performed_at, $3::timestamp,
+         $3::timestamp, $6::text, $7::int2, $8::text::text[], locked_by_id, $4::int8 * interval '1 microsecond'
+  FROM held
+  WHERE $9::bool OR (action = 'finish' AND $5::text = 'delete')
+),
+written AS (
+  UPDATE {jobs} AS job
+  SET finished_at       = CASE WHEN held.action = 'finish' THEN $3::timestamp END,
+      performed_at      = CASE WHEN held.action <> 'retry' THEN job.performed_at END,
+      error             = CASE WHEN held.action = 'release' THEN job.error ELSE $6::text END,
+      error_event       = CASE WHEN held.action = 'release' THEN job.error_event ELSE $7::int2 END,
+      serialized_params = COALESCE($10::text::jsonb, job.serialized_params),
+      scheduled_at      = CASE WHEN $10::text IS NULL THEN job.scheduled_at ELSE COALESCE($11::timestamp, $3::timestamp) END,
+      queue_name        = CASE WHEN $10::text IS NULL THEN job.queue_name ELSE $12::text END,
+      priority          = CASE WHEN $10::text IS NULL THEN job.priority ELSE $13::int4 END,
+      labels            = CASE WHEN $10::text IS NULL THEN job.labels ELSE $14::text::text[] END,
+      locked_by_id      = NULL,
+      locked_at         = NULL,
+      lock_type         = NULL,
+      updated_at        = $3::timestamp
+  FROM held
+  WHERE job.id = held.id AND held.action <> 'delete'
+  RETURNING job.id, held.action = 'retry' AND job.scheduled_at <= $3::timestamp AS due
+)
+SELECT id, due FROM written
+UNION ALL
+SELECT id, false FROM deleted

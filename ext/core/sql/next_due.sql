@@ -1,0 +1,41 @@
+-- What:   how long until the next future job is due, in µs; NULL when there is none.
+-- Who:    postgres/store.rs, for the scheduler's one timer.
+-- Index:  index_good_jobs_for_claim
+-- Form:   the same walk over distinct priorities as claim_jobs.sql: one probe a priority, however many jobs lie in the future.
+WITH RECURSIVE priorities AS (
+  (SELECT priority
+   FROM {jobs}
+   WHERE finished_at IS NULL AND locked_by_id IS NULL
+   ORDER BY priority
+   LIMIT 1)
+  UNION ALL
+  SELECT (SELECT lower.priority
+          FROM {jobs} AS lower
+          WHERE lower.finished_at IS NULL AND lower.locked_by_id IS NULL AND lower.priority > priorities.priority
+          ORDER BY lower.priority
+          LIMIT 1)
+  FROM priorities
+  WHERE priorities.priority IS NOT NULL
+),
+upcoming AS (
+  SELECT job.scheduled_at
+  FROM priorities
+  CROSS JOIN LATERAL (
+    SELECT scheduled_at
+    FROM {jobs}
+    WHERE finished_at IS NULL AND locked_by_id IS NULL
+      AND {jobs}.priority = priorities.priority
+      AND scheduled_at > LOCALTIMESTAMP
+    ORDER BY scheduled_at
+    LIMIT 1
+  ) AS job
+  UNION ALL
+  (SELECT scheduled_at
+   FROM {jobs}
+   WHERE finished_at IS NULL AND locked_by_id IS NULL
+     AND {jobs}.priority IS NULL
+     AND scheduled_at > LOCALTIMESTAMP
+   ORDER BY priority, scheduled_at
+   LIMIT 1)
+)
+SELECT (extract(epoch FROM min(scheduled_at) - LOCALTIMESTAMP) * 1000000)::int8 AS delay_us FROM upcoming

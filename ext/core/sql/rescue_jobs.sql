@@ -1,0 +1,81 @@
+-- What:   puts the jobs of dead processes back, writes one execution row for each run that was cut short, removes the processes' rows.
+-- Who:    postgres/store.rs, every few seconds in every worker; SKIP LOCKED lets one of them win.
+-- Params: $1 uuid the asking process; $2 int8 grace in µs for a process whose session is gone (it may be reconnecting);
+--         $3 int8 silence in µs after which a process of ours is dead although its session lives (stopped, or cut off)
+--         $4 text the table's part of the processes' advisory lock keys, "good_job_processes-"
+-- Answer: the jobs put back. Every process that listens is told, once a queue.
+-- Index:  index_good_jobs_on_locked_by_id
+-- Form:   dead is a process that holds a session lock, once that is gone and its heartbeat is older than the grace; a process of ours
+--         that was silent for $3; a process of upstream's without a lock after upstream's 5 minutes; and an owner without any row
+--         whose claims are older than 5 minutes. A run that had started keeps performed_at, which tells the next attempt; a claim that had not
+--         becomes what it was.
+WITH lock AS MATERIALIZED (
+  SELECT (classid::int8 << 32 | objid::int8) AS key FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+),
+silent AS MATERIALIZED (
+  SELECT process.id, process.lock_type, process.updated_at, COALESCE(process.state ->> 'runtime' = 'good_job_rs', FALSE) AS ours,
+         NOT EXISTS (
+           SELECT FROM lock
+           WHERE lock.key = ('x' || substr(md5($4::text || process.id::text), 1, 16))::bit(64)::int8
+         ) AS unlocked
+  FROM {processes} AS process
+  WHERE process.id <> $1::uuid AND process.updated_at < LOCALTIMESTAMP - $2::int8 * interval '1 microsecond'
+),
+dead AS MATERIALIZED (
+  SELECT process.id
+  FROM {processes} AS process
+  WHERE process.id IN (
+    SELECT id FROM silent
+    WHERE (lock_type = 0 AND unlocked)
+       OR (ours AND updated_at < LOCALTIMESTAMP - $3::int8 * interval '1 microsecond')
+       OR (lock_type IS NULL AND updated_at < LOCALTIMESTAMP - interval '5 minutes')
+  )
+  FOR UPDATE SKIP LOCKED
+),
+orphaned AS MATERIALIZED (
+  SELECT DISTINCT job.locked_by_id AS id
+  FROM {jobs} AS job
+  WHERE job.locked_by_id IS NOT NULL AND job.locked_at < LOCALTIMESTAMP - interval '5 minutes'
+    AND job.locked_by_id <> $1::uuid
+    AND NOT EXISTS (SELECT FROM {processes} AS process WHERE process.id = job.locked_by_id)
+),
+abandoned AS MATERIALIZED (
+  SELECT job.id, job.locked_by_id, job.locked_at, job.performed_at, COALESCE(job.performed_at >= job.locked_at, FALSE) AS started
+  FROM {jobs} AS job
+  WHERE job.locked_by_id IN (SELECT id FROM dead UNION ALL SELECT id FROM orphaned) AND job.finished_at IS NULL
+  FOR NO KEY UPDATE SKIP LOCKED
+),
+rescued AS (
+  UPDATE {jobs} AS job
+  SET locked_by_id = NULL,
+      locked_at    = NULL,
+      lock_type    = NULL,
+      updated_at   = LOCALTIMESTAMP,
+      error        = CASE WHEN abandoned.started
+                          THEN 'GoodJob::InterruptedError: Interrupted after starting perform at ''' || abandoned.performed_at || '''' ELSE job.error END,
+      error_event  = CASE WHEN abandoned.started THEN 0 ELSE job.error_event END
+  FROM abandoned
+  WHERE job.id = abandoned.id
+  RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.serialized_params, job.scheduled_at, job.created_at, job.error,
+            abandoned.started, abandoned.performed_at, abandoned.locked_by_id AS process_id
+),
+recorded AS (
+  INSERT INTO {executions} (active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
+                            finished_at, error, error_event, process_id, duration)
+  SELECT COALESCE(active_job_id, id), job_class, queue_name, serialized_params, COALESCE(scheduled_at, created_at),
+         performed_at, LOCALTIMESTAMP, LOCALTIMESTAMP, error, 0, process_id, LOCALTIMESTAMP - performed_at
+  FROM rescued
+  WHERE started
+),
+removed AS (
+  DELETE FROM {processes} WHERE id IN (SELECT id FROM dead)
+),
+notified AS MATERIALIZED (
+  SELECT pg_notify('good_job', json_build_object(
+           'queue_name', queue_name,
+           'count', count(*),
+           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
+  FROM rescued
+  GROUP BY queue_name
+)
+SELECT id, (SELECT count(*) FROM notified) AS notifications FROM rescued

@@ -1,0 +1,122 @@
+//! A run that has ended and is not yet stored; a claim that goes back; a start that must be on record first. Everything that the
+//! threads hand to the completer, and the bounded queue through which they do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::job::{Moment, Ticket};
+use crate::transition::Transition;
+use crate::wait_queue::{WaitQueue, Waited, Wake};
+
+/// Most outcomes that wait for the database; then whoever finishes a job waits.
+pub const UNSAVED_MAX: usize = 1_000;
+
+/// A run that has ended.
+#[derive(Debug, Clone)]
+pub struct Completion {
+    /// The claim.
+    pub ticket: Ticket,
+    /// What becomes of the job.
+    pub transition: Transition,
+    /// When the run started, by the database's clock.
+    pub started_at: Moment,
+    /// How long it took.
+    pub duration: Duration,
+    /// Id of the execution row: drawn here, so that a flush whose answer was lost can be checked and repeated.
+    pub execution_id: Uuid,
+}
+
+impl Completion {
+    /// A claim that goes back as it was.
+    pub fn unstarted(ticket: Ticket) -> Self {
+        let started_at = ticket.claimed_at;
+        Self { ticket, transition: Transition::Release, started_at, duration: Duration::ZERO, execution_id: Uuid::new_v4() }
+    }
+
+    /// When the run ended, by the database's clock.
+    pub fn ended_at(&self) -> Moment {
+        Moment(self.started_at.0.saturating_add(i64::try_from(self.duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// A run that must be on record as started before it starts.
+#[derive(Debug)]
+pub struct Stamp {
+    /// The claim.
+    pub ticket: Ticket,
+    /// Now, by the database's clock.
+    pub started_at: Moment,
+    /// Gets whether the lease still holds.
+    pub reply: Arc<WaitQueue<bool>>,
+}
+
+/// What waits to be stored.
+#[derive(Debug, Default)]
+pub struct Unsaved {
+    completions: WaitQueue<Completion>,
+    stamps: WaitQueue<Stamp>,
+    /// Closed and opened by the completer: who waits for room waits here.
+    room: WaitQueue<()>,
+    arrived: Notify,
+}
+
+impl Unsaved {
+    /// Adds a completion; gives it back if there is no room.
+    pub fn push(&self, completion: Completion) -> Result<(), Box<Completion>> {
+        self.completions.push_below(completion, UNSAVED_MAX).map_err(Box::new)?;
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Adds what cannot wait for room: a claim that is given back, or the outcome of a thread that is being killed. There are never
+    /// more of these than there were claims.
+    pub fn push_regardless(&self, completion: Completion) {
+        if self.completions.push(completion).is_ok() {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Adds a start.
+    pub fn push_stamp(&self, stamp: Stamp) {
+        if self.stamps.push(stamp).is_ok() {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits for room.
+    pub fn wait_for_room(&self, wake: &Wake) -> Waited<()> {
+        self.room.pop(wake, None, || ())
+    }
+
+    /// Ends the wait for room that holds `wake`.
+    pub fn interrupt(&self, wake: &Wake) {
+        self.room.wake(wake);
+    }
+
+    /// Waits for something to store.
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+
+    /// Up to `limit` completions, oldest first, and all starts.
+    pub fn drain(&self, limit: usize) -> (Vec<Completion>, Vec<Stamp>) {
+        let completions = self.completions.drain(limit);
+        for _ in 0..self.room.level().waiting.min(completions.len()) {
+            let _ = self.room.push_below((), UNSAVED_MAX);
+        }
+        (completions, self.stamps.drain(limit))
+    }
+
+    /// How many completions wait.
+    pub fn len(&self) -> usize {
+        self.completions.level().buffered
+    }
+
+    /// Whether none wait.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

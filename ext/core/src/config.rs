@@ -1,0 +1,111 @@
+//! What the caller asks for, checked once and frozen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::pool::PoolConfig;
+use crate::postgres::connection::Session;
+use crate::postgres::conninfo::ConnInfo;
+use crate::postgres::sql::Tables;
+use crate::queue_selector::{self, THREADS_MAX};
+
+/// The options of [`crate::Runtime::new`] as they come over the boundary. All are required; an unknown one is an error.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    connection: BTreeMap<String, String>,
+    session: RawSession,
+    tables: Tables,
+    queues: String,
+    max_threads: i64,
+    poll_interval_us: Option<i64>,
+    listen: bool,
+    lock_strategy: String,
+    process_state: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSession {
+    timezone: String,
+    schema_search_path: Option<String>,
+    variables: BTreeMap<String, Option<String>>,
+    application_name: String,
+}
+
+/// What a runtime works with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the database is.
+    pub conninfo: ConnInfo,
+    /// How every session is set up.
+    pub session: Session,
+    /// The names of the queue's tables.
+    pub tables: Tables,
+    /// At least one.
+    pub pools: Vec<PoolConfig>,
+    /// How often to look without being woken; `None`: never.
+    pub poll_interval: Option<Duration>,
+    /// Whether to LISTEN.
+    pub listen: bool,
+    /// What the process row says of this process, without what the runtime adds.
+    pub process_state: serde_json::Map<String, serde_json::Value>,
+}
+
+impl TryFrom<RawConfig> for Config {
+    type Error = Error;
+
+    fn try_from(raw: RawConfig) -> Result<Self, Error> {
+        if raw.lock_strategy != "skiplocked" {
+            return Err(Error::invalid_input(format!(
+                "lock_strategy {:?} is not supported; this runtime knows \"skiplocked\"",
+                raw.lock_strategy
+            )));
+        }
+        Ok(Self {
+            conninfo: ConnInfo::from_settings(raw.connection).map_err(|error| Error::invalid_input(error.to_string()))?,
+            session: Session {
+                timezone: raw.session.timezone,
+                schema_search_path: raw.session.schema_search_path,
+                variables: raw.session.variables.into_iter().collect(),
+                application_name: raw.session.application_name,
+            },
+            tables: raw.tables,
+            pools: pools(&raw.queues, max_threads(raw.max_threads)?)?,
+            poll_interval: poll_interval(raw.poll_interval_us)?,
+            listen: raw.listen,
+            process_state: process_state(&raw.process_state)?,
+        })
+    }
+}
+
+fn max_threads(count: i64) -> Result<usize, Error> {
+    usize::try_from(count)
+        .ok()
+        .filter(|count| (1..=THREADS_MAX).contains(count))
+        .ok_or_else(|| Error::invalid_input(format!("max_threads must be a whole number from 1 to {THREADS_MAX}; it is {count}")))
+}
+
+fn pools(queues: &str, max_threads: usize) -> Result<Vec<PoolConfig>, Error> {
+    let specs = queue_selector::parse(queues)?;
+    Ok(specs
+        .into_iter()
+        .map(|spec| PoolConfig { name: spec.name, queues: spec.queues, max_threads: spec.max_threads.unwrap_or(max_threads) })
+        .collect())
+}
+
+fn poll_interval(interval_us: Option<i64>) -> Result<Option<Duration>, Error> {
+    interval_us
+        .map(|us| match u64::try_from(us) {
+            Ok(us) if us > 0 => Ok(Duration::from_micros(us)),
+            _ => Err(Error::invalid_input(format!("poll_interval_us must be greater than 0, or nil for no polling; it is {us}"))),
+        })
+        .transpose()
+}
+
+fn process_state(json: &str) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+    serde_json::from_str(json).map_err(|error| Error::invalid_input(format!("process_state must be the text of a JSON object: {error}")))
+}

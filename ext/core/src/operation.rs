@@ -1,0 +1,272 @@
+//! What happens on the runtime's thread, from the first connection to the last goodbye.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, Mutex as AsyncMutex};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::completion::Completion;
+use crate::due::{DatabaseClock, Sooner};
+use crate::event::{Event, Events};
+use crate::phase::{reached, Phase};
+use crate::postgres::backoff::Backoff;
+use crate::postgres::link::{Link, QueryError};
+use crate::postgres::store::Store;
+use crate::runtime::Shared;
+use crate::services::claimer::Claimer;
+use crate::services::completer::Completer;
+use crate::services::heartbeat::Heartbeat;
+use crate::services::listener::Listener;
+use crate::services::rescuer::Rescuer;
+use crate::services::scheduler::Scheduler;
+use crate::transition::Transition;
+
+/// Most notifications that wait to be heard; more would only say once again that there is work.
+const EARS_MAX: usize = 1_000;
+/// Pause before a service that panicked is started again.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// How often to look again for tables that are missing.
+const MISSING_TABLES_DELAY: Duration = Duration::from_secs(2);
+
+/// The services and what they work with.
+struct Operation {
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    listen: Arc<Link>,
+    claim: Arc<Link>,
+    finish: Arc<Link>,
+    heartbeat: Arc<Heartbeat>,
+    listener: Arc<Listener>,
+    sooner: Arc<Sooner>,
+}
+
+/// Runs until the runtime is stopped or abandoned.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
+        Ok(runtime) => {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = Operation::new(shared).run() => {}
+                    () = shared.abandoned.notified() => {}
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        }
+        Err(error) => shared.events.tell(Event::Error { message: format!("the queue could not start: {error}") }),
+    }
+    shared.advance_to(Phase::Stopped);
+    shared.finish();
+}
+
+impl Operation {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let store = Arc::new(Store::new(shared.process_id, Arc::clone(&shared.config)));
+        let (ears, heard) = mpsc::channel(EARS_MAX);
+        let (deaf, _) = mpsc::channel(1);
+        let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&shared.events), ears));
+        let listen = link("listen", ears);
+        let clock = Arc::new(DatabaseClock::default());
+        let sooner = Arc::new(Sooner::default());
+        let heartbeat = Arc::new(Heartbeat {
+            store: Arc::clone(&store),
+            link: Arc::clone(&listen),
+            clock: Arc::clone(&clock),
+            state: Arc::new({
+                let shared = Arc::clone(shared);
+                move || shared.process_state()
+            }),
+        });
+        let listener = Arc::new(Listener {
+            pools: shared.pools.clone(),
+            link: Arc::clone(&listen),
+            heard: AsyncMutex::new(heard),
+            sooner: Arc::clone(&sooner),
+            clock,
+            events: Arc::clone(&shared.events),
+            listening: Arc::clone(&shared.listening),
+        });
+        let (claim, finish) = (link("claim", deaf.clone()), link("finish", deaf));
+        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner }
+    }
+
+    async fn run(self) {
+        let mut phase = self.shared.phase.subscribe();
+        let ready = tokio::select! {
+            () = self.get_ready() => true,
+            () = reached(&mut phase, Phase::Draining) => false,
+        };
+        if ready {
+            self.shared.advance(Phase::Starting, Phase::Running);
+            self.operate().await;
+        }
+    }
+
+    /// Connects, checks that the tables are there and writes the process's row: before the first claim, since a claim whose owner
+    /// has no row looks abandoned.
+    async fn get_ready(&self) {
+        let mut told = None;
+        let mut backoff = Backoff::default();
+        loop {
+            match self.try_to_get_ready().await {
+                Ok(missing) if missing.is_empty() => break,
+                Ok(missing) => {
+                    tell_missing_tables(&self.shared.events, &missing, &mut told);
+                    tokio::time::sleep(MISSING_TABLES_DELAY).await;
+                }
+                Err(error) => {
+                    self.shared.events.tell(Event::Error { message: format!("preparing to claim jobs: {error}; trying again") });
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+        self.shared.events.tell(Event::Ready { process_id: self.shared.process_id.to_string() });
+    }
+
+    async fn try_to_get_ready(&self) -> Result<Vec<String>, QueryError> {
+        let missing = self.store.missing_tables(&self.claim).await?;
+        if missing.is_empty() {
+            self.heartbeat.run_once().await?;
+        }
+        Ok(missing)
+    }
+
+    /// From the first claim to the last outcome. The order of the end matters: first no more claims, then no more runs, then every
+    /// outcome stored, and only then does the process stop saying that it lives.
+    async fn operate(&self) {
+        let mut phase = self.shared.phase.subscribe();
+        let claimers = self.start_claimers();
+        let completer = self.start_completer();
+        let others = self.start_others();
+
+        reached(&mut phase, Phase::Draining).await;
+        for claimer in claimers {
+            let _ = claimer.await;
+        }
+        reached(&mut phase, Phase::Closing).await;
+        self.end_unfinished_runs();
+        self.shared.advance_to(Phase::Flushing);
+        let _ = completer.await;
+
+        others.iter().for_each(JoinHandle::abort);
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.store.deregister(&self.finish)).await;
+        for link in [&self.listen, &self.claim, &self.finish] {
+            link.close().await;
+        }
+    }
+
+    fn start_claimers(&self) -> Vec<JoinHandle<()>> {
+        let claimers = self.shared.pools.iter().enumerate().map(|(index, pool)| {
+            let claimer = Arc::new(Claimer {
+                index,
+                pool: Arc::clone(pool),
+                store: Arc::clone(&self.store),
+                link: Arc::clone(&self.claim),
+                unsaved: Arc::clone(&self.shared.unsaved),
+                events: Arc::clone(&self.shared.events),
+                poll_interval: self.shared.config.poll_interval,
+            });
+            let phase = self.shared.phase.subscribe();
+            self.supervise("claimer", move || Arc::clone(&claimer).run(phase.clone()))
+        });
+        claimers.collect()
+    }
+
+    fn start_completer(&self) -> JoinHandle<()> {
+        let completer = Arc::new(Completer {
+            store: Arc::clone(&self.store),
+            link: Arc::clone(&self.finish),
+            unsaved: Arc::clone(&self.shared.unsaved),
+            in_flight: Arc::clone(&self.shared.in_flight),
+            events: Arc::clone(&self.shared.events),
+        });
+        let phase = self.shared.phase.subscribe();
+        self.supervise("completer", move || Arc::clone(&completer).run(phase.clone()))
+    }
+
+    fn start_others(&self) -> Vec<JoinHandle<()>> {
+        let scheduler = Arc::new(Scheduler {
+            pools: self.shared.pools.clone(),
+            store: Arc::clone(&self.store),
+            link: Arc::clone(&self.claim),
+            sooner: Arc::clone(&self.sooner),
+            refresh: self.shared.config.poll_interval,
+        });
+        let rescuer = Arc::new(Rescuer {
+            pools: self.shared.pools.clone(),
+            store: Arc::clone(&self.store),
+            link: Arc::clone(&self.claim),
+            events: Arc::clone(&self.shared.events),
+        });
+        let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));
+        let phase = || self.shared.phase.subscribe();
+        let (scheduler_phase, rescuer_phase, listener_phase) = (phase(), phase(), phase());
+        let mut others = vec![
+            self.supervise("heartbeat", move || Arc::clone(&heartbeat).run()),
+            self.supervise("scheduler", move || Arc::clone(&scheduler).run(scheduler_phase.clone())),
+            self.supervise("rescuer", move || Arc::clone(&rescuer).run(rescuer_phase.clone())),
+        ];
+        if self.shared.config.listen {
+            others.push(self.supervise("listener", move || Arc::clone(&listener).run(listener_phase.clone())));
+        }
+        others
+    }
+
+    /// A run that nobody has finished by now was cut short.
+    fn end_unfinished_runs(&self) {
+        for run in self.shared.in_flight.end_all() {
+            let (started_at, duration) = (run.started_at(), run.started.elapsed());
+            self.shared.unsaved.push_regardless(Completion {
+                ticket: run.ticket,
+                transition: Transition::Interrupt,
+                started_at,
+                duration,
+                execution_id: Uuid::new_v4(),
+            });
+        }
+    }
+
+    /// Runs a service and, should it panic, says so and runs it again: a panic ends one task, not the queue.
+    fn supervise<F, S>(&self, name: &'static str, service: S) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+        S: Fn() -> F + Send + 'static,
+    {
+        let events = Arc::clone(&self.shared.events);
+        tokio::spawn(async move {
+            let mut running = AbortOnDrop(tokio::spawn(service()));
+            while let Err(failed) = (&mut running.0).await {
+                if !failed.is_panic() {
+                    return;
+                }
+                events.tell(Event::Error { message: format!("the {name} panicked and is started again; please report this: {failed}") });
+                tokio::time::sleep(RESTART_DELAY).await;
+                running = AbortOnDrop(tokio::spawn(service()));
+            }
+        })
+    }
+}
+
+/// Ends the task with its supervisor.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn tell_missing_tables(events: &Events, missing: &[String], told: &mut Option<Vec<String>>) {
+    if told.as_deref() == Some(missing) {
+        return;
+    }
+    *told = Some(missing.to_vec());
+    events.tell(Event::Unavailable {
+        reason: "missing_tables".to_owned(),
+        message: format!("the database has no table {}", missing.join(", ")),
+        hint: "run `bin/rails generate good_job:install` and `bin/rails db:migrate`, or check which database and schema the queue uses"
+            .to_owned(),
+    });
+}

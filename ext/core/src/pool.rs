@@ -1,0 +1,172 @@
+//! A pool: queues, a number of threads, and the hand-off between the claimer that fills it and the threads that empty it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::job::Claim;
+use crate::pace::Pace;
+use crate::queue_selector::QueueSelector;
+use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
+
+/// Longest that a claim may wait in the buffer for a thread; then it is given back, for a process that has one free.
+pub const BUFFER_AGE_MAX: Duration = Duration::from_millis(500);
+
+/// What a pool is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolConfig {
+    /// The queues as the user wrote them.
+    pub name: String,
+    /// The queues, understood.
+    pub queues: QueueSelector,
+    /// How many Ruby threads take from it.
+    pub max_threads: usize,
+}
+
+/// What a claim statement should ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Jobs that start at once, on threads that wait now.
+    pub start: usize,
+    /// Jobs to hold in advance.
+    pub prefetch: usize,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Pool {
+    /// What it is.
+    pub config: PoolConfig,
+    /// How its runs went.
+    pub counters: Counters,
+    claims: WaitQueue<Claim>,
+    pace: Pace,
+    /// Whether the queue may hold work that this pool has not seen. Level, not edge: set by every wake, cleared by the claim that
+    /// looks, set again if that claim came back full.
+    pending: AtomicBool,
+    /// Wakes the claimer: there is demand, or there may be work.
+    changed: Notify,
+}
+
+/// Sums since the start, for process rows and snapshots.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Runs that ended without an error.
+    pub succeeded: AtomicU64,
+    /// Runs that ended with one.
+    pub errored: AtomicU64,
+    /// Claims that found nothing.
+    pub empty: AtomicU64,
+    /// Runs under way.
+    pub active: AtomicU64,
+}
+
+impl Pool {
+    /// A pool that assumes there is work.
+    pub fn new(config: PoolConfig) -> Self {
+        Self {
+            config,
+            counters: Counters::default(),
+            claims: WaitQueue::default(),
+            pace: Pace::default(),
+            pending: AtomicBool::new(true),
+            changed: Notify::new(),
+        }
+    }
+
+    /// There may be work: claim as soon as there is demand.
+    pub fn wake(&self) {
+        self.pending.store(true, Ordering::SeqCst);
+        self.changed.notify_one();
+    }
+
+    /// Waits until demand or work may have changed.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// What to claim now; `None` if nothing is wanted or nothing is to be expected. Clears the expectation.
+    pub fn next_demand(&self) -> Option<Demand> {
+        let demand = self.demand()?;
+        self.pending.swap(false, Ordering::SeqCst).then_some(demand)
+    }
+
+    fn demand(&self) -> Option<Demand> {
+        let level = self.claims.level();
+        let start = level.waiting.saturating_sub(level.buffered);
+        let spare = level.buffered.saturating_sub(level.waiting);
+        let room = self.pace.prefetch(self.config.max_threads);
+        let prefetch = if spare * 2 <= room { room - spare } else { 0 };
+        (start + prefetch > 0).then_some(Demand { start, prefetch })
+    }
+
+    /// Hands a claim to the threads; gives it back if the pool is closed.
+    pub fn push(&self, claim: Claim) -> Result<(), Box<Claim>> {
+        self.claims.push(claim).map_err(Box::new)
+    }
+
+    /// A claim, if one is there.
+    pub fn try_take(&self) -> Result<Option<Claim>, QueueClosed> {
+        let taken = self.claims.try_pop()?;
+        Ok(taken.map(|(claim, left)| {
+            // Only at the low-water mark: a wake-up of the runtime's thread per job would cost more than the job.
+            if left * 2 <= self.pace.prefetch(self.config.max_threads) {
+                self.ask_for_more();
+            }
+            claim
+        }))
+    }
+
+    /// Waits for a claim.
+    pub fn take(&self, wake: &Wake) -> Waited<Claim> {
+        self.claims.pop(wake, None, || self.ask_for_more())
+    }
+
+    /// Ends the wait that holds `wake`.
+    pub fn interrupt(&self, wake: &Wake) {
+        self.claims.wake(wake);
+    }
+
+    /// Tells the claimer of demand, unless nothing is to be expected: a thread that finds an empty queue does not ask again.
+    fn ask_for_more(&self) {
+        if self.pending.load(Ordering::SeqCst) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// When the oldest buffered claim will have waited too long.
+    pub fn next_expiry(&self) -> Option<Instant> {
+        self.claims.peek(|claim| claim.ticket.received + BUFFER_AGE_MAX)
+    }
+
+    /// Takes out what has waited too long.
+    pub fn take_expired(&self, now: Instant) -> Vec<Claim> {
+        std::iter::from_fn(|| self.claims.pop_if(|claim| claim.ticket.received + BUFFER_AGE_MAX <= now)).collect()
+    }
+
+    /// Closes the pool and takes out what nobody has started.
+    pub fn close(&self) -> Vec<Claim> {
+        let unstarted = self.claims.drain(usize::MAX);
+        self.claims.close();
+        unstarted.into_iter().chain(self.claims.drain(usize::MAX)).collect()
+    }
+
+    /// Takes note of a run that has begun.
+    pub fn run_started(&self) {
+        self.counters.active.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note of a run that has ended.
+    pub fn run_ended(&self, run: Duration, errored: bool) {
+        self.pace.record(run);
+        self.counters.active.fetch_sub(1, Ordering::Relaxed);
+        let counter = if errored { &self.counters.errored } else { &self.counters.succeeded };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Claims in the buffer.
+    pub fn buffered(&self) -> usize {
+        self.claims.level().buffered
+    }
+}

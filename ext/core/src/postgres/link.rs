@@ -1,0 +1,237 @@
+//! One of the runtime's connections, kept up: whoever asks for it gets it connected, however long that takes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, Mutex as AsyncMutex};
+use tokio::task::JoinHandle;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+
+use crate::config::Config;
+use crate::event::{Event, Events};
+use crate::postgres::backoff::Backoff;
+use crate::postgres::connection::{self, ConnectError, Connected, Driver};
+use crate::postgres::sql::Statement;
+
+/// A statement that has not answered by then is given up together with its connection: a peer that went silent sends no error.
+/// Above the session's own statement timeout, so that the server has given up first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What the runtime's sessions need beside the user's own settings. Every statement of the queue walks an index in its order and
+/// joins a handful of rows by primary key. A generic plan for that is right at any size of the table; it is also cheaper than
+/// planning each time, and must be protected from estimates that a queue's ever-changing table makes meaningless.
+const PLANNER: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
+                       SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                       SET statement_timeout = '10s'";
+
+/// Longest wait for a connection to say goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What a connection that listens hears.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A notification's payload.
+    Notification(String),
+    /// The connection is gone; what was notified since is lost.
+    Lost,
+}
+
+/// See the module's documentation.
+pub(crate) struct Link {
+    name: &'static str,
+    config: Arc<Config>,
+    events: Arc<Events>,
+    ears: mpsc::Sender<Heard>,
+    current: AsyncMutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    live: Option<Arc<Live>>,
+    driver: Option<JoinHandle<()>>,
+    lost_at: Option<Instant>,
+}
+
+/// A connection that works, or did a moment ago.
+pub(crate) struct Live {
+    client: Client,
+    config: Arc<Config>,
+    prepared: Mutex<HashMap<Statement, tokio_postgres::Statement>>,
+}
+
+impl Link {
+    /// A link that hands whatever is notified on it to `ears`.
+    pub(crate) fn new(name: &'static str, config: Arc<Config>, events: Arc<Events>, ears: mpsc::Sender<Heard>) -> Self {
+        Self { name, config, events, ears, current: AsyncMutex::default() }
+    }
+
+    /// Runs a statement and gives all its rows, connecting first if need be.
+    pub(crate) async fn query(&self, statement: Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, QueryError> {
+        let live = self.live().await;
+        let result = live.query(statement, params).await;
+        if result.as_ref().is_err_and(QueryError::is_connection_lost) {
+            self.discard(&live).await;
+        }
+        result
+    }
+
+    /// The connection, established if need be; tries until it succeeds.
+    pub(crate) async fn live(&self) -> Arc<Live> {
+        let mut current = self.current.lock().await;
+        if let Some(live) = &current.live {
+            if !live.client.is_closed() {
+                return Arc::clone(live);
+            }
+            current.lost_at.get_or_insert_with(Instant::now);
+        }
+        let (live, driver) = self.connect(current.lost_at).await;
+        current.driver = Some(tokio::spawn(drive(driver, self.ears.clone())));
+        current.live = Some(Arc::clone(&live));
+        current.lost_at = None;
+        live
+    }
+
+    /// Says goodbye to the server, if there is a connection.
+    pub(crate) async fn close(&self) {
+        let mut current = self.current.lock().await;
+        current.live = None;
+        if let Some(driver) = current.driver.take() {
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, driver).await;
+        }
+    }
+
+    async fn connect(&self, lost_at: Option<Instant>) -> (Arc<Live>, Driver) {
+        let mut backoff = Backoff::default();
+        let mut told = None;
+        loop {
+            match Live::connect(&self.config).await {
+                Ok(connected) => {
+                    if let Some(lost_at) = lost_at {
+                        let away_us = u64::try_from(lost_at.elapsed().as_micros()).unwrap_or(u64::MAX);
+                        self.events.tell(Event::Reconnected { connection: self.name.to_owned(), away_us });
+                    }
+                    return connected;
+                }
+                Err(error) => {
+                    self.tell_once(&error, &mut told);
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+    }
+
+    fn tell_once(&self, error: &ConnectError, told: &mut Option<String>) {
+        let message = error.to_string();
+        if told.as_ref() == Some(&message) {
+            return;
+        }
+        self.events.tell(Event::Unavailable {
+            reason: error.reason().to_string(),
+            message: message.clone(),
+            hint: error.hint().to_string(),
+        });
+        *told = Some(message);
+    }
+
+    async fn discard(&self, broken: &Arc<Live>) {
+        let mut current = self.current.lock().await;
+        if current.live.as_ref().is_some_and(|live| Arc::ptr_eq(live, broken)) {
+            current.live = None;
+            current.lost_at = Some(Instant::now());
+        }
+    }
+}
+
+/// Moves a connection's bytes until it ends, and tells what it hears. A full ear is skipped: it has wake-ups enough before it.
+async fn drive(mut driver: Driver, ears: mpsc::Sender<Heard>) {
+    while let Some(payload) = driver.next_notification().await {
+        let _ = ears.try_send(Heard::Notification(payload));
+    }
+    let _ = ears.try_send(Heard::Lost);
+}
+
+impl Live {
+    async fn connect(config: &Arc<Config>) -> Result<(Arc<Self>, Driver), ConnectError> {
+        let Connected { client, connection } = connection::connect(&config.conninfo, &config.session, PLANNER).await?;
+        let live = Self { client, config: Arc::clone(config), prepared: Mutex::default() };
+        Ok((Arc::new(live), connection))
+    }
+
+    /// Runs a statement and gives all its rows.
+    pub(crate) async fn query(&self, statement: Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, QueryError> {
+        let answer = async {
+            let prepared = self.prepare(statement).await?;
+            self.client.query(&prepared, params).await
+        };
+        match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(error)) => Err(QueryError::Refused(error)),
+            Err(_elapsed) => Err(QueryError::Silent),
+        }
+    }
+
+    /// Runs plain SQL without parameters: LISTEN, and the probe of a quiet connection.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), QueryError> {
+        match tokio::time::timeout(ANSWER_TIMEOUT, self.client.batch_execute(sql)).await {
+            Ok(result) => result.map_err(QueryError::Refused),
+            Err(_elapsed) => Err(QueryError::Silent),
+        }
+    }
+
+    async fn prepare(&self, statement: Statement) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(&statement).cloned();
+        if let Some(prepared) = known {
+            return Ok(prepared);
+        }
+        let prepared = self.client.prepare(&self.config.tables.fill(statement.template())).await?;
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(statement, prepared.clone());
+        Ok(prepared)
+    }
+}
+
+/// Why a statement gave no answer.
+#[derive(Debug)]
+pub(crate) enum QueryError {
+    /// The server, or the lack of one.
+    Refused(tokio_postgres::Error),
+    /// No answer in time.
+    Silent,
+}
+
+impl QueryError {
+    /// Whether the connection is of no more use. What the statement did is then unknown.
+    pub(crate) fn is_connection_lost(&self) -> bool {
+        match self {
+            Self::Refused(error) => connection::is_connection_lost(error),
+            Self::Silent => true,
+        }
+    }
+
+    /// Whether the values sent are at fault, so that the same statement would fail again: data exceptions, violated constraints,
+    /// texts that are too long or not of the type.
+    pub(crate) fn is_value_refused(&self) -> bool {
+        match self {
+            Self::Refused(error) => match error.code() {
+                Some(code) => matches!(code.code().get(..2), Some("22" | "23" | "54")),
+                // A value that could not be encoded never reached the server.
+                None => !connection::is_connection_lost(error),
+            },
+            Self::Silent => false,
+        }
+    }
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => match error.as_db_error() {
+                Some(db) => write!(formatter, "{} ({})", db.message(), db.code().code()),
+                None => write!(formatter, "{error}"),
+            },
+            Self::Silent => write!(formatter, "the database gave no answer within {} s", ANSWER_TIMEOUT.as_secs()),
+        }
+    }
+}

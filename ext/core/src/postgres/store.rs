@@ -1,0 +1,261 @@
+//! The queue's statements as typed functions. The only file that runs SQL.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::completion::Completion;
+use crate::config::Config;
+use crate::job::{Claim, JobRow, Lease, Moment, Ticket, Token};
+use crate::outcome::{Failure, NextAttempt};
+use crate::pool::Demand;
+use crate::postgres::link::{Link, QueryError};
+use crate::postgres::sql::Statement;
+use crate::postgres::values::array_literal;
+use crate::queue_selector::QueueSelector;
+
+/// See the module's documentation.
+pub(crate) struct Store {
+    process_id: Uuid,
+    config: Arc<Config>,
+}
+
+/// A claim that is given back, and what its row was before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Released {
+    pub(crate) lease: Lease,
+    pub(crate) performed_at: Option<Moment>,
+    pub(crate) executions_count: i32,
+}
+
+/// A claim that counts as started from now on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Started {
+    pub(crate) lease: Lease,
+    pub(crate) started_at: Moment,
+    pub(crate) executions_count: i32,
+}
+
+impl Store {
+    pub(crate) fn new(process_id: Uuid, config: Arc<Config>) -> Self {
+        Self { process_id, config }
+    }
+
+    /// The tables that are missing.
+    pub(crate) async fn missing_tables(&self, link: &Link) -> Result<Vec<String>, QueryError> {
+        let rows = link.query(Statement::check_schema, &[&self.config.tables.quoted()]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Claims jobs for a pool, in the order in which they shall start.
+    pub(crate) async fn claim(&self, link: &Link, pool: usize, demand: Demand) -> Result<Vec<Claim>, QueryError> {
+        let limit = sql_int(demand.start + demand.prefetch);
+        let stamped = sql_int(demand.start);
+        let own: [&(dyn ToSql + Sync); 3] = [&self.process_id, &limit, &stamped];
+        let none: Option<&[String]> = None;
+        let rows = match &self.config.pools[pool].queues {
+            QueueSelector::All => link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &none, &none]).await?,
+            QueueSelector::Exclude(names) => link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &none, &names]).await?,
+            QueueSelector::Include(names) if names.len() > 1 => {
+                link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &names, &none]).await?
+            }
+            QueueSelector::Include(names) | QueueSelector::Ordered(names) => {
+                link.query(Statement::claim_jobs_by_queue, &[own[0], own[1], own[2], &names]).await?
+            }
+        };
+        Ok(claims(&rows, pool))
+    }
+
+    /// How long until the next future job is due.
+    pub(crate) async fn next_due(&self, link: &Link) -> Result<Option<Duration>, QueryError> {
+        let rows = link.query(Statement::next_due, &[]).await?;
+        let delay_us: Option<i64> = rows.first().and_then(|row| row.get(0));
+        Ok(delay_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0))))
+    }
+
+    /// Ends runs; gives the jobs that were written.
+    pub(crate) async fn finish(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Vec<Uuid>, QueryError> {
+        let run = RunColumns::from(runs);
+        job_ids(link.query(Statement::finish_jobs, &run.params(&self.process_id)).await?)
+    }
+
+    /// Puts jobs back for another attempt; gives the jobs that were written.
+    pub(crate) async fn retry(
+        &self,
+        link: &Link,
+        runs: &[(&Completion, Option<&Failure>)],
+        next: &[Option<&NextAttempt>],
+    ) -> Result<Vec<Uuid>, QueryError> {
+        let run = RunColumns::from(runs);
+        let params: Vec<Option<&str>> = next.iter().map(|next| next.map(|next| next.serialized_params.as_str())).collect();
+        let scheduled_at: Vec<Option<Moment>> = next.iter().map(|next| next.and_then(|next| next.scheduled_at).map(Moment)).collect();
+        let queues: Vec<Option<&str>> = next.iter().map(|next| next.map(|next| next.queue_name.as_str())).collect();
+        let priorities: Vec<Option<i32>> = next.iter().map(|next| next.and_then(|next| next.priority)).collect();
+        let labels: Vec<Option<String>> = next.iter().map(|next| next.and_then(|next| next.labels.as_deref()).map(array_literal)).collect();
+        let rewritten: Vec<bool> = next.iter().map(Option::is_some).collect();
+        let mut all = run.params(&self.process_id);
+        let next: [&(dyn ToSql + Sync); 6] = [&params, &scheduled_at, &queues, &priorities, &labels, &rewritten];
+        all.extend(next);
+        job_ids(link.query(Statement::retry_jobs, &all).await?)
+    }
+
+    /// Gives back jobs whose runs were cut short; gives the jobs that were written.
+    pub(crate) async fn interrupt(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Vec<Uuid>, QueryError> {
+        let run = RunColumns::from(runs);
+        job_ids(link.query(Statement::interrupt_jobs, &run.params(&self.process_id)[..8]).await?)
+    }
+
+    /// Deletes jobs whose rows are not kept; gives the jobs deleted.
+    pub(crate) async fn delete(&self, link: &Link, leases: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(leases.iter().copied());
+        job_ids(link.query(Statement::delete_jobs, &[&self.process_id, &ids, &tokens]).await?)
+    }
+
+    /// Gives claims back; gives the jobs that were still ours.
+    pub(crate) async fn release(&self, link: &Link, claims: &[Released]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
+        let performed_at: Vec<Option<Moment>> = claims.iter().map(|claim| claim.performed_at).collect();
+        let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
+        job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts]).await?)
+    }
+
+    /// Marks claims as started; gives the jobs that were still ours.
+    pub(crate) async fn stamp(&self, link: &Link, claims: &[Started]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
+        let started_at: Vec<Moment> = claims.iter().map(|claim| claim.started_at).collect();
+        let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
+        job_ids(link.query(Statement::stamp_jobs, &[&self.process_id, &ids, &tokens, &started_at, &counts]).await?)
+    }
+
+    /// Which of these runs are on record.
+    pub(crate) async fn stored_executions(&self, link: &Link, ids: &[Uuid]) -> Result<Vec<Uuid>, QueryError> {
+        job_ids(link.query(Statement::stored_executions, &[&ids]).await?)
+    }
+
+    /// Writes or refreshes the process's row and takes its advisory lock on that connection; gives the database's clock.
+    pub(crate) async fn beat(&self, link: &Link, state: &str) -> Result<Moment, QueryError> {
+        let lock_text = format!("{}{}", self.lock_prefix(), self.process_id);
+        let rows = link.query(Statement::register_process, &[&self.process_id, &state, &lock_text]).await?;
+        let row = rows.first().ok_or(QueryError::Silent)?;
+        Ok(row.get("clock"))
+    }
+
+    /// Removes the process's row.
+    pub(crate) async fn deregister(&self, link: &Link) -> Result<(), QueryError> {
+        link.query(Statement::deregister_process, &[&self.process_id]).await.map(|_| ())
+    }
+
+    /// Puts the jobs of dead processes back; gives those jobs.
+    pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Vec<Uuid>, QueryError> {
+        let params: [&(dyn ToSql + Sync); 4] = [&self.process_id, &micros(grace), &micros(silence), &self.lock_prefix()];
+        job_ids(link.query(Statement::rescue_jobs, &params).await?)
+    }
+
+    /// The text that, with a process's id behind it, hashes to the key of the process's advisory lock (GoodJob's own rule).
+    fn lock_prefix(&self) -> String {
+        format!("{}-", self.config.tables.processes)
+    }
+}
+
+/// Runs as columns: the parameters that finish_jobs.sql and retry_jobs.sql have in common.
+struct RunColumns<'a> {
+    ids: Vec<Uuid>,
+    tokens: Vec<Token>,
+    execution_ids: Vec<Uuid>,
+    started_at: Vec<Moment>,
+    ended_at: Vec<Moment>,
+    durations_us: Vec<i64>,
+    executions_counts: Vec<i32>,
+    errors: Vec<Option<&'a str>>,
+    error_events: Vec<Option<i16>>,
+    backtraces: Vec<Option<String>>,
+}
+
+impl<'a> From<&[(&'a Completion, Option<&'a Failure>)]> for RunColumns<'a> {
+    fn from(runs: &[(&'a Completion, Option<&'a Failure>)]) -> Self {
+        let (ids, tokens) = split(runs.iter().map(|(run, _)| run.ticket.lease));
+        Self {
+            ids,
+            tokens,
+            execution_ids: runs.iter().map(|(run, _)| run.execution_id).collect(),
+            started_at: runs.iter().map(|(run, _)| run.started_at).collect(),
+            ended_at: runs.iter().map(|(run, _)| run.ended_at()).collect(),
+            durations_us: runs.iter().map(|(run, _)| micros(run.duration)).collect(),
+            executions_counts: runs.iter().map(|(run, _)| run.ticket.executions_count_started()).collect(),
+            errors: runs.iter().map(|(_, failure)| failure.map(|failure| failure.error.as_str())).collect(),
+            error_events: runs.iter().map(|(_, failure)| failure.map(|failure| failure.event as i16)).collect(),
+            backtraces: runs.iter().map(|(_, failure)| failure.map(|failure| array_literal(&failure.backtrace))).collect(),
+        }
+    }
+}
+
+impl<'a> RunColumns<'a> {
+    fn params<'b>(&'b self, process_id: &'b Uuid) -> Vec<&'b (dyn ToSql + Sync)>
+    where
+        'a: 'b,
+    {
+        vec![
+            process_id,
+            &self.ids,
+            &self.tokens,
+            &self.execution_ids,
+            &self.started_at,
+            &self.ended_at,
+            &self.durations_us,
+            &self.executions_counts,
+            &self.errors,
+            &self.error_events,
+            &self.backtraces,
+        ]
+    }
+}
+
+fn claims(rows: &[Row], pool: usize) -> Vec<Claim> {
+    let received = Instant::now();
+    let mut claims: Vec<(i64, Claim)> = rows.iter().map(|row| (row.get("position"), claim(row, pool, received))).collect();
+    // RETURNING promises no order.
+    claims.sort_unstable_by_key(|(position, _)| *position);
+    claims.into_iter().map(|(_, claim)| claim).collect()
+}
+
+fn claim(row: &Row, pool: usize, received: Instant) -> Claim {
+    Claim {
+        ticket: Ticket {
+            lease: Lease { job_id: row.get("id"), token: row.get("locked_at") },
+            pool,
+            stamped: row.get("stamped"),
+            executions_count: row.get("executions_count"),
+            interrupted_at: row.get("interrupted_at"),
+            claimed_at: row.get("claimed_at"),
+            received,
+        },
+        job: JobRow {
+            serialized_params: row.get("serialized_params"),
+            queue_name: row.get("queue_name"),
+            job_class: row.get("job_class"),
+            concurrency_key: row.get("concurrency_key"),
+            labels: row.get::<_, Option<Vec<Option<String>>>>("labels").map(|labels| labels.into_iter().flatten().collect()),
+            scheduled_at: row.get("scheduled_at"),
+            created_at: row.get("created_at"),
+        },
+    }
+}
+
+fn split(leases: impl Iterator<Item = Lease>) -> (Vec<Uuid>, Vec<Token>) {
+    leases.map(|lease| (lease.job_id, lease.token)).unzip()
+}
+
+fn job_ids(rows: Vec<Row>) -> Result<Vec<Uuid>, QueryError> {
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn sql_int(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,377 @@
+//! The runtime: builds and wires the services, and is what a process's threads talk to.
+//!
+//! It owns one operating-system thread, on which everything runs, and at most three connections: `listen` (notifications, heartbeat,
+//! advisory lock), `claim` (claims, timer, rescue) and `finish` (outcomes). A process whose pools do not listen has the three all
+//! the same. Threads of the caller only touch memory: they take claims that lie ready and leave outcomes behind.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::{watch, Notify};
+use uuid::Uuid;
+
+use crate::completion::{Completion, Stamp, Unsaved};
+use crate::config::{Config, RawConfig};
+use crate::error::Error;
+use crate::event::{Event, Events};
+use crate::in_flight::InFlight;
+use crate::job::{Claim, JobRow, Moment};
+use crate::operation;
+use crate::outcome::Outcome;
+use crate::phase::Phase;
+use crate::pool::Pool;
+use crate::transition::{decide, Transition};
+use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
+
+/// See the module's documentation.
+pub struct Runtime {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the caller's threads and the runtime's thread have in common.
+pub(crate) struct Shared {
+    pub(crate) process_id: Uuid,
+    pub(crate) config: Arc<Config>,
+    pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) unsaved: Arc<Unsaved>,
+    pub(crate) events: Arc<Events>,
+    pub(crate) phase: watch::Sender<Phase>,
+    /// Told when waiting for the database has taken too long at a stop.
+    pub(crate) abandoned: Notify,
+    pub(crate) listening: Arc<AtomicBool>,
+    /// Closed when the thread has ended.
+    stopped: WaitQueue<()>,
+}
+
+/// A job in a caller's hands.
+#[derive(Debug)]
+pub struct Taken {
+    /// The number by which the caller starts and finishes it.
+    pub number: u64,
+    /// The job.
+    pub job: JobRow,
+    /// `good_jobs.id`.
+    pub job_id: Uuid,
+    /// When an earlier attempt started that was cut short.
+    pub interrupted_at: Option<Moment>,
+    /// Whether the database knows that this run has started.
+    pub stamped: bool,
+    /// Attempts begun before this one.
+    pub executions_count: i32,
+}
+
+/// The state of a runtime, for people and probes.
+#[derive(Debug, Serialize)]
+pub struct Snapshot {
+    state: Phase,
+    connected: bool,
+    listening: bool,
+    pools: Vec<PoolSnapshot>,
+    unsaved_outcomes: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct PoolSnapshot {
+    name: String,
+    max_threads: usize,
+    active_threads: u64,
+    available_threads: u64,
+    buffered: usize,
+    succeeded: u64,
+    errored: u64,
+    total: u64,
+    empty: u64,
+}
+
+impl Runtime {
+    /// Checks the options. Connects to nothing and starts nothing.
+    ///
+    /// # Errors
+    /// An option whose value cannot be used, named.
+    pub fn new(options: RawConfig) -> Result<Self, Error> {
+        let config = Arc::new(Config::try_from(options)?);
+        let pools = config.pools.iter().cloned().map(|pool| Arc::new(Pool::new(pool))).collect();
+        let shared = Shared {
+            process_id: Uuid::new_v4(),
+            config,
+            pools,
+            in_flight: Arc::default(),
+            unsaved: Arc::default(),
+            events: Arc::default(),
+            phase: watch::Sender::new(Phase::New),
+            abandoned: Notify::new(),
+            listening: Arc::default(),
+            stopped: WaitQueue::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), thread: Mutex::default() })
+    }
+
+    /// Starts the runtime's thread, once in its life, and returns at once.
+    ///
+    /// # Errors
+    /// It was started before, or the operating system gives no thread.
+    pub fn start(&self) -> Result<(), Error> {
+        if !self.shared.advance(Phase::New, Phase::Starting) {
+            return Err(Error::stopped("this runtime was started before; make a new one"));
+        }
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new()
+            .name("good_job".to_owned())
+            .spawn(move || operation::run(&shared))
+            .map_err(|error| Error::internal(format!("the operating system gave no thread for the queue: {error}")))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(())
+    }
+
+    /// `good_job_processes.id` of this process.
+    pub fn process_id(&self) -> Uuid {
+        self.shared.process_id
+    }
+
+    /// Each pool's queues, as written, and number of threads.
+    pub fn pools(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.shared.config.pools.iter().map(|pool| (pool.name.as_str(), pool.max_threads))
+    }
+
+    /// A claim of this pool, if one lies ready.
+    ///
+    /// # Errors
+    /// The pool is closed: there will be none any more.
+    pub fn try_take(&self, pool: usize) -> Result<Option<Taken>, QueueClosed> {
+        let pool = self.shared.pools.get(pool).ok_or(QueueClosed)?;
+        Ok(pool.try_take()?.map(|claim| self.begin(pool, claim)))
+    }
+
+    /// Waits for a claim of this pool.
+    pub fn take(&self, pool: usize, wake: &Wake) -> Waited<Taken> {
+        let Some(pool) = self.shared.pools.get(pool) else { return Waited::Closed };
+        match pool.take(wake) {
+            Waited::Item(claim) => Waited::Item(self.begin(pool, claim)),
+            Waited::Closed => Waited::Closed,
+            Waited::Woken => Waited::Woken,
+            Waited::TimedOut => Waited::TimedOut,
+        }
+    }
+
+    /// Ends the wait in [`Self::take`] that holds `wake`.
+    pub fn interrupt_take(&self, pool: usize, wake: &Wake) {
+        if let Some(pool) = self.shared.pools.get(pool) {
+            pool.interrupt(wake);
+        }
+    }
+
+    fn begin(&self, pool: &Pool, claim: Claim) -> Taken {
+        pool.run_started();
+        let Claim { ticket, job } = claim;
+        let (job_id, interrupted_at, stamped) = (ticket.lease.job_id, ticket.interrupted_at, ticket.stamped);
+        let executions_count = ticket.executions_count_unstarted();
+        let number = self.shared.in_flight.begin(ticket);
+        Taken { number, job, job_id, interrupted_at, stamped, executions_count }
+    }
+
+    /// Asks for the start of a run to be on record before it starts. The answer is whether the lease still holds; `None` if there is
+    /// no such run.
+    pub fn request_stamp(&self, number: u64) -> Option<Arc<WaitQueue<bool>>> {
+        let run = self.shared.in_flight.find(number)?;
+        let reply = Arc::new(WaitQueue::default());
+        self.shared.unsaved.push_stamp(Stamp { started_at: run.started_at(), ticket: run.ticket, reply: Arc::clone(&reply) });
+        Some(reply)
+    }
+
+    /// Takes note of a recorded start.
+    pub fn mark_stamped(&self, number: u64) {
+        self.shared.in_flight.mark_stamped(number);
+    }
+
+    /// Ends a run. The completion must then be saved: [`Self::save`]. `None` if there is no such run, or not any more.
+    pub fn end(&self, number: u64, outcome: Outcome) -> Option<Completion> {
+        let run = self.shared.in_flight.end(number)?;
+        let duration = run.started.elapsed();
+        let transition = decide(outcome);
+        self.shared.pools[run.ticket.pool].run_ended(duration, is_error(&transition));
+        let started_at = run.started_at();
+        Some(Completion { ticket: run.ticket, transition, started_at, duration, execution_id: Uuid::new_v4() })
+    }
+
+    /// Hands a completion to the completer; gives it back while too many wait.
+    ///
+    /// # Errors
+    /// There is no room: wait in [`Self::wait_for_room`] and try again.
+    pub fn save(&self, completion: Completion) -> Result<(), Box<Completion>> {
+        self.shared.unsaved.push(completion)
+    }
+
+    /// Hands a completion to the completer though too many wait: for a caller that may not wait any longer, and is one thread.
+    pub fn save_regardless(&self, completion: Completion) {
+        self.shared.unsaved.push_regardless(completion);
+    }
+
+    /// Waits until there is room for a completion.
+    pub fn wait_for_room(&self, wake: &Wake) -> Waited<()> {
+        self.shared.unsaved.wait_for_room(wake)
+    }
+
+    /// Ends the wait in [`Self::wait_for_room`] that holds `wake`.
+    pub fn interrupt_wait_for_room(&self, wake: &Wake) {
+        self.shared.unsaved.interrupt(wake);
+    }
+
+    /// Stops claiming, gives back what nobody has started, and lets takers go home. Runs under way go on.
+    pub fn drain(&self) {
+        self.shared.advance_to(Phase::Draining);
+        for pool in &self.shared.pools {
+            pool.close().into_iter().for_each(|claim| self.shared.unsaved.push_regardless(Completion::unstarted(claim.ticket)));
+        }
+    }
+
+    /// Asks the runtime to store what there is and to end. Runs that were never finished count as cut short.
+    pub fn close(&self) {
+        self.drain();
+        if self.shared.advance(Phase::New, Phase::Stopped) {
+            self.shared.finish();
+        }
+        self.shared.advance_to(Phase::Closing);
+    }
+
+    /// Waits for the end.
+    pub fn wait_until_stopped(&self, wake: &Wake, deadline: Option<Instant>) -> Waited<()> {
+        self.shared.stopped.pop(wake, deadline, || ())
+    }
+
+    /// Ends the wait in [`Self::wait_until_stopped`] that holds `wake`.
+    pub fn interrupt_wait_until_stopped(&self, wake: &Wake) {
+        self.shared.stopped.wake(wake);
+    }
+
+    /// Ends at once, whatever is not stored. Gives the number of outcomes left behind.
+    pub fn abandon(&self) -> usize {
+        self.shared.abandoned.notify_one();
+        self.shared.unsaved.len()
+    }
+
+    /// Waits for the thread, which has nothing left to do once [`Self::wait_until_stopped`] has ended with `Closed`.
+    pub fn join(&self) {
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+
+    /// Waits for the next event.
+    pub fn next_event(&self, wake: &Wake) -> Waited<Event> {
+        self.shared.events.next(wake)
+    }
+
+    /// Ends the wait in [`Self::next_event`] that holds `wake`.
+    pub fn interrupt_next_event(&self, wake: &Wake) {
+        self.shared.events.interrupt(wake);
+    }
+
+    /// How things stand.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot()
+    }
+}
+
+impl Shared {
+    /// Moves on from one phase to the next; tells whether it was in the first.
+    pub(crate) fn advance(&self, from: Phase, to: Phase) -> bool {
+        self.phase.send_if_modified(|phase| {
+            let here = *phase == from;
+            if here {
+                *phase = to;
+            }
+            here
+        })
+    }
+
+    /// Moves on unless it is that far already.
+    pub(crate) fn advance_to(&self, to: Phase) {
+        self.phase.send_if_modified(|phase| {
+            let behind = *phase < to && *phase != Phase::New;
+            if behind {
+                *phase = to;
+            }
+            behind
+        });
+    }
+
+    /// The thread has ended: lets everybody who waits know.
+    pub(crate) fn finish(&self) {
+        self.events.close();
+        self.stopped.close();
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let state = *self.phase.borrow();
+        Snapshot {
+            state,
+            connected: state > Phase::Starting && state < Phase::Stopped,
+            listening: self.listening.load(Ordering::Relaxed),
+            pools: self.pools.iter().map(|pool| PoolSnapshot::from(pool.as_ref())).collect(),
+            unsaved_outcomes: self.unsaved.len(),
+        }
+    }
+
+    /// The process row's state: what the caller said of the process, and how its pools are doing.
+    pub(crate) fn process_state(&self) -> String {
+        let mut state = self.config.process_state.clone();
+        let pools: Vec<PoolSnapshot> = self.pools.iter().map(|pool| PoolSnapshot::from(pool.as_ref())).collect();
+        let schedulers: Vec<_> = pools.iter().map(PoolSnapshot::as_scheduler).collect();
+        state.insert("runtime".to_owned(), "good_job_rs".into());
+        state.insert("schedulers".to_owned(), schedulers.into());
+        let sum = |count: fn(&PoolSnapshot) -> u64| pools.iter().map(count).sum::<u64>();
+        state.insert("total_succeeded_executions_count".to_owned(), sum(|pool| pool.succeeded).into());
+        state.insert("total_errored_executions_count".to_owned(), sum(|pool| pool.errored).into());
+        serde_json::Value::Object(state).to_string()
+    }
+}
+
+impl From<&Pool> for PoolSnapshot {
+    fn from(pool: &Pool) -> Self {
+        let counters = &pool.counters;
+        let active = counters.active.load(Ordering::Relaxed);
+        let succeeded = counters.succeeded.load(Ordering::Relaxed);
+        let errored = counters.errored.load(Ordering::Relaxed);
+        Self {
+            name: pool.config.name.clone(),
+            max_threads: pool.config.max_threads,
+            active_threads: active,
+            available_threads: (pool.config.max_threads as u64).saturating_sub(active),
+            buffered: pool.buffered(),
+            succeeded,
+            errored,
+            total: succeeded + errored,
+            empty: counters.empty.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl PoolSnapshot {
+    /// In GoodJob's own words for a process row.
+    fn as_scheduler(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": format!("GoodJob::Scheduler(queues={} max_threads={})", self.name, self.max_threads),
+            "queues": self.name,
+            "max_threads": self.max_threads,
+            "active_threads": self.active_threads,
+            "available_threads": self.available_threads,
+            "empty_executions_count": self.empty,
+            "errored_executions_count": self.errored,
+            "succeeded_executions_count": self.succeeded,
+            "total_executions_count": self.total,
+        })
+    }
+}
+
+fn is_error(transition: &Transition) -> bool {
+    match transition {
+        Transition::Finish(failure) | Transition::Delete(failure) | Transition::Retry(failure, _) => failure.is_some(),
+        Transition::Interrupt => true,
+        Transition::Release => false,
+    }
+}

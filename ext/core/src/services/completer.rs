@@ -1,0 +1,325 @@
+//! Stores how runs ended: group commit without a timer. One flush is in flight; what arrives meanwhile goes into the next.
+//!
+//! An outcome is kept until Postgres has stored it. A lost connection delays it; a row that Postgres rejects is stored as a failure
+//! of its own and never holds up the others; a lease that is lost is told.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::completion::{Completion, Stamp, Unsaved};
+use crate::event::{Event, Events};
+use crate::in_flight::InFlight;
+use crate::outcome::{ErrorEvent, Failure, NextAttempt};
+use crate::phase::{reached, Phase, PhaseWatch};
+use crate::postgres::backoff::Backoff;
+use crate::postgres::link::{Link, QueryError};
+use crate::postgres::store::{Released, Started, Store};
+use crate::transition::Transition;
+
+/// Most runs in one flush.
+const FLUSH_MAX: usize = 500;
+/// A run that lasts this long is recorded as started; a shorter one is by its completion.
+const LASTING: Duration = Duration::from_millis(10);
+/// How often to look for such runs when nothing else is to be stored.
+const LASTING_TICK: Duration = Duration::from_millis(50);
+
+/// See the module's documentation.
+pub(crate) struct Completer {
+    pub(crate) store: Arc<Store>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) unsaved: Arc<Unsaved>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) events: Arc<Events>,
+}
+
+/// Runs of one transition: they share a statement.
+#[derive(Default)]
+struct Batches {
+    finish: Vec<Completion>,
+    delete: Vec<Completion>,
+    retry: Vec<Completion>,
+    interrupt: Vec<Completion>,
+    release: Vec<Completion>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Finish,
+    Delete,
+    Retry,
+    Interrupt,
+    Release,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Finish => "finish",
+            Self::Delete => "delete",
+            Self::Retry => "retry",
+            Self::Interrupt => "interrupt",
+            Self::Release => "release",
+        }
+    }
+}
+
+impl Completer {
+    /// Stores until nothing more comes and nothing is left.
+    pub(crate) async fn run(self: Arc<Self>, mut phase: PhaseWatch) {
+        loop {
+            if self.run_once().await {
+                continue;
+            }
+            if *phase.borrow() >= Phase::Flushing {
+                return;
+            }
+            let tick = async {
+                if self.in_flight.any_unstamped() {
+                    tokio::time::sleep(LASTING_TICK).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.unsaved.arrived() => {}
+                () = tick => {}
+                () = reached(&mut phase, Phase::Flushing) => {}
+            }
+        }
+    }
+
+    /// One flush; tells whether there was anything to store.
+    pub(crate) async fn run_once(&self) -> bool {
+        let (completions, stamps) = self.unsaved.drain(FLUSH_MAX);
+        if completions.is_empty() && stamps.is_empty() && !self.in_flight.any_unstamped() {
+            return false;
+        }
+        let idle = completions.is_empty() && stamps.is_empty();
+        let batches = Batches::from(completions);
+        tokio::join!(
+            self.stamp_awaited(stamps),
+            self.stamp_lasting(),
+            self.store(Kind::Finish, batches.finish),
+            self.delete(batches.delete),
+            self.store(Kind::Retry, batches.retry),
+            self.store(Kind::Interrupt, batches.interrupt),
+            self.store(Kind::Release, batches.release),
+        );
+        !idle
+    }
+
+    /// Jobs of cron entries are never deleted; what the statement leaves is finished instead.
+    async fn delete(&self, batch: Vec<Completion>) {
+        if batch.is_empty() {
+            return;
+        }
+        let kept = self.store_until_known(Kind::Delete, batch).await;
+        self.store(Kind::Finish, kept).await;
+    }
+
+    async fn store(&self, kind: Kind, batch: Vec<Completion>) {
+        if batch.is_empty() {
+            return;
+        }
+        for lost in self.store_until_known(kind, batch).await {
+            let job_id = lost.ticket.lease.job_id.to_string();
+            self.events.tell(Event::LostLease { job_id, action: kind.name().to_owned() });
+        }
+    }
+
+    /// Writes a batch, however often that takes; gives the runs whose leases were no longer held.
+    async fn store_until_known(&self, kind: Kind, batch: Vec<Completion>) -> Vec<Completion> {
+        let mut backoff = Backoff::default();
+        // Set once an answer was lost: a missing lease may then mean that the lost flush had stored the run.
+        let mut uncertain = false;
+        loop {
+            match self.write(kind, &batch).await {
+                Ok(written) => {
+                    let missing = without(batch, &written);
+                    return if uncertain { self.unrecorded(missing).await } else { missing };
+                }
+                Err(error) if error.is_value_refused() => return self.store_one_by_one(kind, batch, &error).await,
+                Err(error) => {
+                    uncertain |= error.is_connection_lost();
+                    if backoff.is_fresh() && !error.is_connection_lost() {
+                        self.events.tell(Event::Error {
+                            message: format!("storing {} outcomes: {error}; trying again until it works", batch.len()),
+                        });
+                    }
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+    }
+
+    /// One of the batch is at fault: each goes alone, and the one that is refused again is stored as a failure that says why.
+    async fn store_one_by_one(&self, kind: Kind, batch: Vec<Completion>, error: &QueryError) -> Vec<Completion> {
+        if let [run] = batch.as_slice() {
+            let job_id = run.ticket.lease.job_id;
+            self.events.tell(Event::Error { message: format!("the outcome of job {job_id} could not be stored: {error}") });
+            return match substitute(run, error) {
+                Some((kind, run)) => Box::pin(self.store_until_known(kind, vec![run])).await,
+                None => Vec::new(),
+            };
+        }
+        let mut missing = Vec::new();
+        for run in batch {
+            missing.extend(Box::pin(self.store_until_known(kind, vec![run])).await);
+        }
+        missing
+    }
+
+    async fn write(&self, kind: Kind, batch: &[Completion]) -> Result<Vec<Uuid>, QueryError> {
+        match kind {
+            Kind::Finish => {
+                let runs: Vec<_> = batch.iter().map(|run| (run, failure(run))).collect();
+                self.store.finish(&self.link, &runs).await
+            }
+            Kind::Retry => {
+                let runs: Vec<_> = batch.iter().map(|run| (run, failure(run))).collect();
+                let next: Vec<_> = batch.iter().map(next_attempt).collect();
+                self.store.retry(&self.link, &runs, &next).await
+            }
+            Kind::Interrupt => {
+                let runs: Vec<_> = batch.iter().map(|run| (run, None)).collect();
+                self.store.interrupt(&self.link, &runs).await
+            }
+            Kind::Delete => {
+                let leases: Vec<_> = batch.iter().map(|run| run.ticket.lease).collect();
+                self.store.delete(&self.link, &leases).await
+            }
+            Kind::Release => {
+                let claims: Vec<_> = batch.iter().map(released).collect();
+                self.store.release(&self.link, &claims).await
+            }
+        }
+    }
+
+    /// Of runs whose leases are gone, those that are not on record either.
+    async fn unrecorded(&self, missing: Vec<Completion>) -> Vec<Completion> {
+        let ids: Vec<Uuid> = missing.iter().map(|run| run.execution_id).collect();
+        let mut backoff = Backoff::default();
+        while !ids.is_empty() {
+            match self.store.stored_executions(&self.link, &ids).await {
+                Ok(stored) => {
+                    let stored: HashSet<Uuid> = stored.into_iter().collect();
+                    return missing.into_iter().filter(|run| leaves_record(run) && !stored.contains(&run.execution_id)).collect();
+                }
+                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+            }
+        }
+        missing
+    }
+
+    /// Records starts that somebody waits for.
+    async fn stamp_awaited(&self, stamps: Vec<Stamp>) {
+        if stamps.is_empty() {
+            return;
+        }
+        let claims: Vec<Started> = stamps
+            .iter()
+            .map(|stamp| Started {
+                lease: stamp.ticket.lease,
+                started_at: stamp.started_at,
+                executions_count: stamp.ticket.executions_count_started(),
+            })
+            .collect();
+        let mut backoff = Backoff::default();
+        let ours = loop {
+            match self.store.stamp(&self.link, &claims).await {
+                Ok(ours) => break ours,
+                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+            }
+        };
+        for stamp in stamps {
+            let _ = stamp.reply.push(ours.contains(&stamp.ticket.lease.job_id));
+        }
+    }
+
+    /// Records starts of runs that last. Once is enough to try: the next flush or tick tries again.
+    async fn stamp_lasting(&self) {
+        let lasting = self.in_flight.unstamped(LASTING);
+        if lasting.is_empty() {
+            return;
+        }
+        let claims: Vec<Started> = lasting
+            .iter()
+            .map(|(_, run)| Started {
+                lease: run.ticket.lease,
+                started_at: run.started_at(),
+                executions_count: run.ticket.executions_count_started(),
+            })
+            .collect();
+        if self.store.stamp(&self.link, &claims).await.is_ok() {
+            lasting.iter().for_each(|(number, _)| self.in_flight.mark_stamped(*number));
+        }
+    }
+}
+
+impl From<Vec<Completion>> for Batches {
+    fn from(completions: Vec<Completion>) -> Self {
+        let mut batches = Self::default();
+        for run in completions {
+            match run.transition {
+                Transition::Finish(_) => batches.finish.push(run),
+                Transition::Delete(_) => batches.delete.push(run),
+                Transition::Retry(..) => batches.retry.push(run),
+                Transition::Interrupt => batches.interrupt.push(run),
+                Transition::Release => batches.release.push(run),
+            }
+        }
+        batches
+    }
+}
+
+/// What is stored in place of a run that Postgres refuses: a failure that says so; if that is refused too, the bare fact that the run
+/// was cut short. `None` if nothing of the run's own is left to leave out: then the lease stays for the rescuer.
+fn substitute(run: &Completion, error: &QueryError) -> Option<(Kind, Completion)> {
+    let (kind, transition) = match &run.transition {
+        Transition::Finish(Some(failure)) if failure.error.starts_with(UNSTORABLE) => (Kind::Interrupt, Transition::Interrupt),
+        Transition::Finish(_) | Transition::Delete(_) | Transition::Retry(..) => {
+            let message = format!("{UNSTORABLE}: The outcome of this run could not be stored: {error}");
+            (Kind::Finish, Transition::Finish(Some(Failure::new(&message, ErrorEvent::Unhandled, Vec::new()))))
+        }
+        Transition::Interrupt | Transition::Release => return None,
+    };
+    Some((kind, Completion { transition, ..run.clone() }))
+}
+
+/// The class named in the error of a run whose own outcome Postgres refused.
+const UNSTORABLE: &str = "GoodJob::UnstorableOutcomeError";
+
+fn failure(run: &Completion) -> Option<&Failure> {
+    match &run.transition {
+        Transition::Finish(failure) | Transition::Delete(failure) | Transition::Retry(failure, _) => failure.as_ref(),
+        Transition::Interrupt | Transition::Release => None,
+    }
+}
+
+fn next_attempt(run: &Completion) -> Option<&NextAttempt> {
+    match &run.transition {
+        Transition::Retry(_, next) => next.as_ref(),
+        _ => None,
+    }
+}
+
+fn released(run: &Completion) -> Released {
+    let ticket = &run.ticket;
+    Released { lease: ticket.lease, performed_at: ticket.interrupted_at, executions_count: ticket.executions_count_unstarted() }
+}
+
+/// Whether a stored run has an execution row to know it by.
+fn leaves_record(run: &Completion) -> bool {
+    matches!(run.transition, Transition::Finish(_) | Transition::Retry(..) | Transition::Interrupt)
+}
+
+fn without(batch: Vec<Completion>, written: &[Uuid]) -> Vec<Completion> {
+    if batch.len() == written.len() {
+        return Vec::new();
+    }
+    let written: HashSet<&Uuid> = written.iter().collect();
+    batch.into_iter().filter(|run| !written.contains(&run.ticket.lease.job_id)).collect()
+}

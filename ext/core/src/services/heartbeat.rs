@@ -1,0 +1,45 @@
+//! Says every few seconds that this process lives: its row and its advisory lock, whatever Ruby does meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::due::DatabaseClock;
+use crate::postgres::backoff::Backoff;
+use crate::postgres::link::{Link, QueryError};
+use crate::postgres::store::Store;
+
+/// How often.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(3);
+
+/// See the module's documentation.
+pub(crate) struct Heartbeat {
+    pub(crate) store: Arc<Store>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) clock: Arc<DatabaseClock>,
+    /// The process row's state as JSON text, made anew for each beat.
+    pub(crate) state: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl Heartbeat {
+    /// Beats until it is aborted, which is when the last outcome has been stored: a process that is still storing is alive. A lost
+    /// connection is replaced at once, as the advisory lock went with it.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.run_once().await {
+                Ok(()) => {
+                    backoff = Backoff::default();
+                    tokio::time::sleep(INTERVAL).await;
+                }
+                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+            }
+        }
+    }
+
+    /// One beat.
+    pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+        let now = self.store.beat(&self.link, &(self.state)()).await?;
+        self.clock.set(now);
+        Ok(())
+    }
+}

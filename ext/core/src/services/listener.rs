@@ -1,0 +1,150 @@
+//! Hears that jobs were enqueued, and wakes the pools they are for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use time::format_description::well_known::Rfc3339;
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, Mutex as AsyncMutex};
+
+use crate::due::{DatabaseClock, Sooner};
+use crate::event::{Event, Events};
+use crate::job::Moment;
+use crate::phase::{reached, Phase, PhaseWatch};
+use crate::pool::Pool;
+use crate::postgres::backoff::Backoff;
+use crate::postgres::link::{Heard, Link, QueryError};
+
+/// The channel of GoodJob.
+const CHANNEL: &str = "good_job";
+
+/// See the module's documentation.
+pub(crate) struct Listener {
+    pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) heard: AsyncMutex<mpsc::Receiver<Heard>>,
+    pub(crate) sooner: Arc<Sooner>,
+    pub(crate) clock: Arc<DatabaseClock>,
+    pub(crate) events: Arc<Events>,
+    /// Whether LISTEN is in force, for snapshots.
+    pub(crate) listening: Arc<AtomicBool>,
+}
+
+impl Listener {
+    /// Listens until the runtime drains.
+    pub(crate) async fn run(self: Arc<Self>, mut phase: PhaseWatch) {
+        tokio::select! {
+            () = self.keep_listening() => {}
+            () = reached(&mut phase, Phase::Draining) => {}
+        }
+    }
+
+    async fn keep_listening(&self) {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.run_once().await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) => {
+                    self.events.tell(Event::Error { message: format!("LISTEN {CHANNEL}: {error}; trying again") });
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
+            }
+        }
+    }
+
+    /// One connection's life: LISTEN, then look once for what was enqueued before, then hear until it is lost. The heartbeat, on
+    /// the same connection, is what finds out that a connection has gone silent.
+    pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+        let live = self.link.live().await;
+        live.execute(&format!("LISTEN {CHANNEL}")).await?;
+        drop(live);
+        self.listening.store(true, Ordering::Relaxed);
+        self.events.tell(Event::Listening { channel: CHANNEL.to_owned() });
+        self.pools.iter().for_each(|pool| pool.wake());
+        let mut heard = self.heard.lock().await;
+        while let Some(Heard::Notification(payload)) = heard.recv().await {
+            self.hear(&payload);
+        }
+        self.listening.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn hear(&self, payload: &str) {
+        let message = Message::parse(payload);
+        match message.delay(self.clock.now()) {
+            Some(delay) => self.sooner.tell(delay),
+            None => self.wake(&message),
+        }
+        self.events.tell(Event::Notified { payload: payload.to_owned() });
+    }
+
+    fn wake(&self, message: &Message) {
+        let concerned = |pool: &&Arc<Pool>| match &message.queue_name {
+            Some(queue) => pool.config.queues.matches(Some(queue)),
+            None => true,
+        };
+        self.pools.iter().filter(concerned).for_each(|pool| pool.wake());
+    }
+}
+
+/// What a notification says. Whatever cannot be understood is taken for "something may be due".
+#[derive(Debug, Default, PartialEq, Deserialize)]
+struct Message {
+    #[serde(default)]
+    queue_name: Option<String>,
+    #[serde(default)]
+    scheduled_at: Option<serde_json::Value>,
+}
+
+impl Message {
+    fn parse(payload: &str) -> Self {
+        serde_json::from_str(payload).unwrap_or_default()
+    }
+
+    /// How long until the job is due; `None` if it is, or if that is not said.
+    fn delay(&self, now: Moment) -> Option<Duration> {
+        let scheduled_at_us = match self.scheduled_at.as_ref()? {
+            serde_json::Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000,
+            serde_json::Value::Number(seconds) => (seconds.as_f64()? * 1e6) as i128,
+            _ => return None,
+        };
+        let delay_us = u64::try_from(scheduled_at_us - i128::from(now.0)).ok()?;
+        (delay_us > 0).then(|| Duration::from_micros(delay_us))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment(1_700_000_000_000_000);
+
+    fn delay_of(payload: &str) -> Option<Duration> {
+        Message::parse(payload).delay(NOW)
+    }
+
+    #[test]
+    fn reads_the_time_as_text_or_as_a_number() {
+        let ten_seconds = Some(Duration::from_secs(10));
+        assert_eq!(delay_of(r#"{"queue_name":"mice","scheduled_at":"2023-11-14T22:13:30Z"}"#), ten_seconds);
+        assert_eq!(delay_of(r#"{"scheduled_at":"2023-11-15T00:13:30.000+02:00"}"#), ten_seconds);
+        assert_eq!(delay_of(r#"{"scheduled_at":1700000010.0,"count":3}"#), ten_seconds);
+    }
+
+    #[test]
+    fn whatever_it_cannot_read_is_due_now_for_every_queue() {
+        for payload in ["", "not json", "[]", "42", "null", r#"{"queue_name":5}"#, "{\"scheduled_at\":\"soon\"}", "{}"] {
+            assert_eq!(Message::parse(payload).queue_name, None, "{payload}");
+            assert_eq!(delay_of(payload), None, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_past_time_and_absurd_times_do_no_harm() {
+        assert_eq!(delay_of(r#"{"scheduled_at":"1970-01-01T00:00:00Z"}"#), None);
+        assert_eq!(delay_of(r#"{"scheduled_at":-1e300}"#), None);
+        assert!(delay_of(r#"{"scheduled_at":1e12}"#).is_some());
+    }
+}

@@ -1,0 +1,8 @@
+//! What the runtime does by itself, one thing a file. None knows another: they meet in `runtime.rs`.
+
+pub(crate) mod claimer;
+pub(crate) mod completer;
+pub(crate) mod heartbeat;
+pub(crate) mod listener;
+pub(crate) mod rescuer;
+pub(crate) mod scheduler;

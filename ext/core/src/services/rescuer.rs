@@ -1,0 +1,52 @@
+//! Puts the jobs of dead processes back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{Event, Events};
+use crate::phase::{reached, Phase, PhaseWatch};
+use crate::pool::Pool;
+use crate::postgres::link::{Link, QueryError};
+use crate::postgres::store::Store;
+
+/// How often to look.
+const INTERVAL: Duration = Duration::from_secs(3);
+/// How old the heartbeat of a process must be whose session is gone: it may be about to reconnect.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a process may be silent whose session seems to live: its host may be cut off, or it may be stopped.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
+
+/// See the module's documentation.
+pub(crate) struct Rescuer {
+    pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) events: Arc<Events>,
+}
+
+impl Rescuer {
+    /// Rescues until the runtime drains.
+    pub(crate) async fn run(self: Arc<Self>, mut phase: PhaseWatch) {
+        let keep_rescuing = async {
+            loop {
+                // A failure is told by whoever else uses the connection; the next round comes soon.
+                let _ = self.run_once().await;
+                tokio::time::sleep(INTERVAL).await;
+            }
+        };
+        tokio::select! {
+            () = keep_rescuing => {}
+            () = reached(&mut phase, Phase::Draining) => {}
+        }
+    }
+
+    /// One look.
+    pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+        let rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
+        if !rescued.is_empty() {
+            self.pools.iter().for_each(|pool| pool.wake());
+            self.events.tell(Event::Rescued { job_ids: rescued.iter().map(ToString::to_string).collect() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+# frozen_string_literal: true
+
+require "logger"
+require "securerandom"
+require "set"
+require "active_job"
+require "active_record"
+require "active_support/tagged_logging"
+
+require "good_job/version"
+require "good_job/errors"
+require "good_job/native"
+require "good_job/configuration"
+require "good_job/records"
+require "good_job/database"
+require "good_job/statements"
+require "good_job/job_row"
+require "good_job/enqueuer"
+require "good_job/outcome"
+require "good_job/preservation"
+require "good_job/run"
+require "good_job/events"
+require "good_job/log_subscriber"
+require "good_job/runtime_events"
+require "good_job/inline"
+require "good_job/worker"
+require "good_job/capsule"
+require "good_job/capsule/launch"
+require "good_job/web_server"
+require "good_job/adapter"
+require "good_job/process_fork"
+require "active_job/queue_adapters/good_job_adapter"
+
+# Active Job's backend on Postgres: the settings that are not `config.good_job`, and what an application may ask of its process.
+module GoodJob
+  # Stands for an argument that was not given, where nil means something.
+  NONE = Object.new.freeze
+  GEM_VERSION = Gem::Version.new(VERSION)
+  DEFAULT_LOGGER = ActiveSupport::TaggedLogging.new(Logger.new($stdout))
+
+  @logger = DEFAULT_LOGGER
+  @preserve_job_records = true
+  @retry_on_unhandled_error = false
+  @handled_exceptions = [StandardError, NotImplementedError]
+
+  class << self
+    # @return [String, nil] the class that GoodJob's models inherit from; nil: ActiveRecord::Base
+    attr_accessor :active_record_parent_class
+    # @return [Boolean] whether a job that failed unhandled runs again, at once and without end
+    attr_accessor :retry_on_unhandled_error
+    # @return [#call, nil] told every error that happens outside of a job's own handling
+    attr_accessor :on_thread_error
+    # @return [Array<Class, String>] what a job may raise; anything else counts as an interruption of its process
+    attr_accessor :handled_exceptions
+    # @return [Proc, nil] see {.configure_active_record}
+    attr_reader :active_record_configuration
+    # @return [Logger]
+    attr_reader :logger
+    # @return [Boolean, nil, :on_unhandled_error, #call] whether the rows of jobs that ended are kept; a callable is given
+    #   (active_job, error, error_event)
+    attr_reader :preserve_job_records
+    attr_writer :configuration, :capsule
+
+    def logger=(logger)
+      @logger = logger
+      LogSubscriber.reset_logger
+    end
+
+    def preserve_job_records=(setting)
+      @preserve_job_records = setting
+      Preservation.show_jobs if setting.respond_to?(:call)
+    end
+
+    # @return [Configuration] final once the application has been initialized
+    # @raise [ArgumentError] a setting is wrong
+    def configuration
+      return @configuration if @configuration
+
+      configuration = Configuration.new
+      application_booting? ? configuration : @configuration = configuration
+    end
+
+    # @return [Capsule] what runs jobs in this process, if anything does
+    def capsule
+      @capsule ||= Capsule.new
+    end
+
+    # Configures the models' base class, for instance with `connects_to`.
+    # @yield in the class, whenever it has been loaded
+    def configure_active_record(&block)
+      @active_record_configuration = block
+    end
+
+    # @return [Array<Class>] {.handled_exceptions}, names resolved
+    def handled_exception_classes
+      handled_exceptions.map { |exception| exception.is_a?(Class) ? exception : exception.to_s.constantize }
+    end
+
+    # Ends everything that runs jobs in this process.
+    # @param timeout [Numeric, nil] seconds, see {Capsule#shutdown}
+    def shutdown(timeout: -1)
+      Capsule.instances.map { |capsule| Thread.new { capsule.shutdown(timeout: timeout) } }.each(&:join)
+    end
+
+    # @return [Boolean] whether nothing runs jobs in this process any more
+    def shutdown?
+      Capsule.instances.all?(&:shutdown?)
+    end
+
+    # Shuts down and starts again; only in a web server in mode :async.
+    # @param timeout [Numeric] seconds for the jobs that are running
+    def restart(timeout: -1)
+      return unless configuration.execution_mode == :async && WebServer.serving?
+
+      Capsule.instances.each { |capsule| capsule.restart(timeout: timeout) }
+    end
+
+    # Runs due jobs in this thread, until there are none.
+    # @param queue_string [String] as in `config.good_job.queues`, one pool
+    # @param limit [Integer, nil] at most so many
+    # @return [Integer] how many were run
+    # @raise [Exception] what a job did not handle
+    def perform_inline(queue_string = "*", limit: nil)
+      queues = Native.parse_queues(queue_string).first.fetch(:queues)
+      Inline.new(process_id: capsule.process_id).perform_due(queues, limit: limit)
+    end
+
+    # @return [Boolean] whether this is the `good_job` executable
+    def cli?
+      defined?(CLI) && CLI.within_exe ? true : false
+    end
+
+    # @return [Boolean] whether the database has the tables and columns that this version needs
+    def migrated?
+      Job.table_exists? && (%w[locked_at lock_type] - Job.column_names).empty?
+    end
+
+    # @return [Boolean] false inside a job whose process is shutting down; true everywhere else
+    def current_thread_running?
+      !current_thread_shutting_down?
+    end
+
+    # @return [Boolean, nil] inside a job, whether its process is shutting down; nil elsewhere
+    def current_thread_shutting_down?
+      Worker.current&.shutting_down?
+    end
+
+    # @return [Boolean] whether the application has been initialized, so that jobs may be run
+    def async_ready?
+      @async_ready == true
+    end
+
+    # To be called once the application has been initialized.
+    def application_initialized
+      @async_ready = true
+      return unless configuration.async? || Adapter.instances.any?(&:async_mode?)
+
+      WebServer.watch
+      start_async
+    end
+
+    # Starts the async modes, where this process should run jobs. An error is reported: a web server goes on serving.
+    def start_async
+      return unless async_ready?
+
+      ActiveJob::Base # its adapter is made when it is loaded
+      Adapter.instances.each(&:start_async)
+    rescue StandardError => e
+      report_error(e)
+    end
+
+    # Tells the log and {.on_thread_error} of an error.
+    def report_error(error)
+      LogSubscriber.log(:error, "GoodJob errored: #{Outcome.error_text(error)}\n#{Array(error.backtrace).join("\n")}")
+      on_thread_error&.call(error)
+    rescue StandardError => e
+      LogSubscriber.log(:error, "GoodJob.on_thread_error errored: #{Outcome.error_text(e)}")
+    end
+
+    # Runs application code outside of a job.
+    def within_executor(&block)
+      application? ? ::Rails.application.executor.wrap(&block) : block.call
+    end
+
+    private
+
+    def application?
+      defined?(::Rails.application) && ::Rails.application ? true : false
+    end
+
+    def application_booting?
+      application? && !async_ready?
+    end
+  end
+
+  Events.listen_to_active_job
+  LogSubscriber.attach_to :good_job
+  ActiveSupport.run_load_hooks(:good_job, self)
+end
+
+if defined?(Rails::Railtie)
+  require "good_job/railtie"
+else
+  GoodJob::Records.autoload_plainly
+end

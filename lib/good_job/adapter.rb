@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # Active Job's queue adapter. It enqueues; where the mode says so, it also sees to it that this process runs jobs.
+  class Adapter
+    @instances = []
+
+    class << self
+      # @return [Array<Adapter>] all adapters of this process
+      attr_reader :instances
+    end
+
+    # @param execution_mode [Symbol, nil] instead of the configured one
+    # @raise [ArgumentError] no such mode
+    def initialize(execution_mode: nil, _capsule: GoodJob.capsule) # rubocop:disable Lint/UnderscorePrefixedVariableName -- its public name
+      @execution_mode = Configuration.new({ execution_mode: execution_mode }, rails: {}, env: {}).execution_mode if execution_mode
+      @capsule = _capsule
+      self.class.instances << self
+      start_async if GoodJob.async_ready?
+    end
+
+    # @param job [ActiveJob::Base]
+    # @return [JobRow, false] false when the job was not enqueued because this tick of its cron entry already is
+    def enqueue(job)
+      enqueue_at(job, nil)
+    end
+
+    # @param timestamp [Numeric, nil] seconds since the Unix epoch; nil: at once
+    # @return [JobRow, false]
+    def enqueue_at(job, timestamp, origin: JobRow::NOWHERE)
+      row = JobRow.new(job, scheduled_at: timestamp, origin: origin)
+      run = Run.of(job)
+      return retry_in_place(run, job, row) if run
+
+      Events.instrument("enqueue_job.good_job", -> { enqueueing(job, row) }) { enqueue_row(job, row) }
+    end
+
+    # @param jobs [Array<ActiveJob::Base>]
+    # @return [Integer] how many were enqueued
+    def enqueue_all(jobs)
+      return 0 if jobs.empty?
+      return jobs.count { |job| enqueue(job) } if execute_inline? || Run.current
+
+      start_async_on_need
+      enqueuer.insert_all(jobs, jobs.map { |job| JobRow.new(job) })
+    end
+
+    # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues (Rails 7.2)
+    def enqueue_after_transaction_commit?
+      configuration.enqueue_after_transaction_commit
+    end
+
+    # @return [Boolean] whether a long job should come to an end (Rails 8.1's continuations)
+    def stopping?
+      GoodJob.current_thread_shutting_down? || false
+    end
+
+    # @return [Symbol] one of {Configuration::EXECUTION_MODES}
+    def execution_mode
+      @execution_mode || configuration.execution_mode
+    end
+
+    # @return [Boolean] whether jobs run on threads of this process
+    def execute_async?
+      execution_mode == :async_all ? !WebServer.preloading? : async_mode? && WebServer.serving?
+    end
+
+    # @return [Boolean] whether jobs run on threads of the application's processes, be it this one or not
+    def async_mode?
+      Configuration::ASYNC_MODES.include?(execution_mode)
+    end
+
+    # @return [Boolean] whether jobs run in other processes
+    def execute_externally?
+      !execute_async? && !execute_inline?
+    end
+
+    # @return [Boolean] whether a job runs where it is enqueued
+    def execute_inline?
+      execution_mode == :inline
+    end
+
+    # Starts this process's threads, if the mode says so.
+    def start_async
+      @capsule.start if execute_async?
+    end
+
+    def async_started?
+      execute_async? && @capsule.running?
+    end
+
+    # @param timeout [Numeric, nil] see {GoodJob.shutdown}
+    def shutdown(timeout: NONE)
+      @capsule.shutdown(timeout: timeout)
+    end
+
+    private
+
+    def configuration
+      @capsule.configuration
+    end
+
+    def enqueue_row(job, row)
+      return enqueue_inline(job, row) if execute_inline? && row.due?(Time.current)
+
+      start_async_on_need
+      enqueuer.insert(job, row) ? row : false
+    end
+
+    def enqueue_inline(job, row)
+      Inline.new(process_id: @capsule.process_id).enqueue(enqueuer, job, row) ? row : false
+    end
+
+    # In a process that was forked from a running one.
+    def start_async_on_need
+      start_async if GoodJob.async_ready?
+    end
+
+    def retry_in_place(run, job, row)
+      job.provider_job_id = row.id
+      run.retry_with(row)
+      row
+    end
+
+    def enqueuer
+      @enqueuer ||= Enqueuer.new(announce: configuration.enable_listen_notify)
+    end
+
+    def enqueueing(job, row)
+      { active_job: job, scheduled_at: row.scheduled_at, create_with_advisory_lock: false, job: row }
+    end
+  end
+end

@@ -1,0 +1,37 @@
+# frozen_string_literal: true
+
+require "json"
+require "socket"
+
+module GoodJob
+  class Capsule
+    # What a runtime has to know, from the configuration and from Active Record.
+    module Launch
+      class << self
+        # @return [Hash] the options of {Native::Runtime#initialize}
+        # @raise [DatabaseError] the database is not PostgreSQL
+        def options(configuration)
+          database = Database.new
+          {
+            connection: database.connection, session: database.session, tables: Database.tables,
+            queues: configuration.queues, max_threads: configuration.max_threads,
+            poll_interval_us: configuration.poll_interval_us, listen: configuration.enable_listen_notify,
+            lock_strategy: configuration.lock_strategy.name, process_state: JSON.generate(process_state(configuration))
+          }
+        end
+
+        private
+
+        # What the process row says of this process; the runtime adds the pools.
+        def process_state(configuration)
+          {
+            hostname: Socket.gethostname, pid: ::Process.pid, proctitle: $PROGRAM_NAME,
+            preserve_job_records: GoodJob.preserve_job_records.respond_to?(:call) || GoodJob.preserve_job_records,
+            retry_on_unhandled_error: GoodJob.retry_on_unhandled_error,
+            cron_enabled: configuration.enable_cron && configuration.cron.any?
+          }
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,65 @@
+# frozen_string_literal: true
+
+require "thor"
+require "good_job"
+require "good_job/command_process"
+
+module GoodJob
+  # The command `good_job`.
+  class CLI < Thor
+    ENVIRONMENT = "config/environment.rb"
+
+    class << self
+      # @return [Boolean, nil] whether this is the executable, and not the gem inside another process
+      attr_accessor :within_exe
+      # @return [Boolean, nil] whether the executable writes its log to standard output
+      attr_accessor :log_to_stdout
+
+      def exit_on_failure?
+        true
+      end
+    end
+
+    default_command :start
+
+    desc "start", "Runs jobs until it is told to stop (INT or TERM; a second one stops at once)"
+    long_desc <<~TEXT
+      Runs the jobs of the Rails application in the current directory.
+
+      INT, TERM: claims no more jobs, waits for those that run, and exits. A second one exits at once.
+      TSTP: claims no more jobs, but keeps running. TTIN: prints the backtrace of every thread.
+
+      Every flag is also a setting, config.good_job.max_threads, and an environment variable, GOOD_JOB_MAX_THREADS.
+    TEXT
+    Configuration::OPTIONS.flags.each do |option|
+      method_option option.name, type: :string, banner: option.name.to_s.upcase, desc: option.flag
+    end
+    # Loads the application and runs jobs until told to stop.
+    def start
+      load_application
+      configuration = Configuration.new(options.to_h.transform_keys(&:to_sym))
+      exit CommandProcess.new(configuration).run
+    rescue ArgumentError, DatabaseError => e
+      raise Thor::Error, e.message
+    end
+
+    no_commands do
+      private
+
+      def load_application
+        path = File.expand_path(ENVIRONMENT)
+        raise Thor::Error, "GoodJob: there is no #{ENVIRONMENT} in #{Dir.pwd}. Run good_job in the directory of a Rails application." unless File.exist?(path)
+
+        require path
+        log_to_stdout
+      end
+
+      # Unless the application's own logger writes there.
+      def log_to_stdout
+        return if !self.class.log_to_stdout || ActiveSupport::Logger.logger_outputs_to?(GoodJob.logger, $stdout)
+
+        LogSubscriber.loggers << ActiveSupport::TaggedLogging.new(ActiveSupport::Logger.new($stdout))
+      end
+    end
+  end
+end

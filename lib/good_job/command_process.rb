@@ -1,0 +1,72 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # The process of `good_job start`: one capsule, and the main thread waiting for signals and for what the runtime has to tell. It waits
+  # in Ruby: waiting inside the library, it would not see signals on Ruby 3.1.
+  class CommandProcess
+    STOP_SIGNALS = %w[INT TERM].freeze
+    EXIT_FAILURE = 1
+
+    # @param configuration [Configuration]
+    def initialize(configuration)
+      @configuration = configuration
+      @inbox = Thread::Queue.new
+      @capsule = Capsule.new(configuration: configuration, observer: @inbox.method(:push))
+      @ready = false
+    end
+
+    # Runs until told to stop.
+    # @return [Integer] the exit status
+    def run
+      GoodJob.capsule = @capsule
+      trap_signals
+      @capsule.start
+      status = nil
+      status = handle(@inbox.pop) until status
+      status
+    end
+
+    private
+
+    # A queue may be pushed to from a signal's handler; nothing else happens there.
+    def trap_signals
+      STOP_SIGNALS.each { |signal| trap(signal) { @inbox << { name: "stop" } } }
+      trap("TSTP") { @inbox << { name: "quiet" } }
+      trap("TTIN") { @inbox << { name: "backtraces" } }
+    end
+
+    # @return [Integer, nil] the exit status, when it is time
+    def handle(message)
+      case message[:name]
+      when "ready" then @ready = true
+      when "unavailable" then return give_up(message) unless @ready || @stopping
+      when "stop" then stop
+      when "quiet" then @capsule.drain
+      when "backtraces" then print_backtraces
+      when "stopped" then return 0
+      end
+      nil
+    end
+
+    # The database was never there: somebody has to do something. Later, the runtime waits for it to come back.
+    def give_up(event)
+      warn "GoodJob cannot start: #{event[:message]}\n#{event[:hint]}"
+      @capsule.shutdown(timeout: 0)
+      EXIT_FAILURE
+    end
+
+    def stop
+      exit!(EXIT_FAILURE) if @stopping
+      @stopping = Thread.new do
+        @capsule.shutdown
+        @inbox << { name: "stopped" }
+      end
+    end
+
+    def print_backtraces
+      Thread.list.each do |thread|
+        warn "#{thread.inspect}\n  #{Array(thread.backtrace).join("\n  ")}"
+      end
+    end
+  end
+end

@@ -1,0 +1,67 @@
+# frozen_string_literal: true
+
+require "good_job/configuration/options"
+
+module GoodJob
+  # All settings, read once and frozen: explicit options, then config.good_job, then the environment, then defaults. The table of them
+  # is {OPTIONS}; each has a reader of its name.
+  class Configuration
+    OPTIONS.each { |option| define_method(option.name) { @values.fetch(option.name) } }
+
+    # @param explicit [Hash{Symbol => Object}] what the command line or a caller says
+    # @param rails [Hash{Symbol => Object}] config.good_job
+    # @param env [#[]] environment variables
+    # @param cli [Boolean] whether this is the `good_job` executable
+    # @raise [ArgumentError] a setting is unknown, or has a wrong type or value
+    def initialize(explicit = {}, rails: self.class.rails_settings, env: ENV, rails_env: self.class.rails_env, cli: GoodJob.cli?)
+      refuse_unknown(explicit, "option")
+      refuse_unknown(rails, "config.good_job key")
+      context = Context.new(rails_env, cli)
+      @values = OPTIONS.to_h { |option| [option.name, option.resolve(explicit, rails, env, context)] }
+      @values[:execution_mode] = :external if cli && %i[async async_server].include?(execution_mode)
+      @values[:poll_interval] ||= context.development? && async? ? -1.0 : 10.0
+      @values.freeze
+      freeze
+    end
+
+    # @return [Hash{Symbol => Object}] what the application's config.good_job says
+    def self.rails_settings
+      return {} unless defined?(::Rails.application) && ::Rails.application
+
+      settings = ::Rails.application.config
+      settings.respond_to?(:good_job) ? settings.good_job.to_h : {}
+    end
+
+    def self.rails_env
+      defined?(::Rails.env) ? ::Rails.env.to_s : "production"
+    end
+
+    # @return [String] the pools as they were given
+    alias queue_string queues
+
+    # @return [Boolean] whether this mode runs jobs inside the application's own processes
+    def async?
+      ASYNC_MODES.include?(execution_mode)
+    end
+
+    # @return [Integer, nil] µs; nil: no polling
+    def poll_interval_us
+      (poll_interval * 1_000_000).round if poll_interval.positive?
+    end
+
+    # @return [Boolean] whether config.good_job says something about this key
+    def self.rails_setting?(name)
+      rails_settings.key?(name)
+    end
+
+    private
+
+    def refuse_unknown(settings, kind)
+      unknown = settings.keys.map(&:to_sym) - OPTIONS.names - RETIRED
+      return if unknown.empty?
+
+      raise ArgumentError, "GoodJob: unknown #{kind} #{unknown.map(&:inspect).join(", ")}. Known are " \
+                           "#{OPTIONS.names.join(", ")}."
+    end
+  end
+end

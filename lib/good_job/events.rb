@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+require "active_support/notifications"
+
+module GoodJob
+  # Notifications of this gem, "<name>.good_job", sent only when somebody listens; and what it hears from Active Job and the runtime.
+  module Events
+    # What Active Job calls its treatments of an error, and what the column error_event calls them.
+    TREATMENTS = { "enqueue_retry.active_job" => :retried, "retry_stopped.active_job" => :retry_stopped, "discard.active_job" => :discarded }.freeze
+
+    class << self
+      # @param name [String] with its suffix: "perform_job.good_job"
+      # @param payload [Proc] makes the payload; called only when somebody listens
+      # @yieldparam payload [Hash, nil] nil when nobody listens
+      def instrument(name, payload)
+        return yield(nil) unless ActiveSupport::Notifications.notifier.listening?(name)
+
+        ActiveSupport::Notifications.instrument(name, payload.call) { |completed| yield(completed) }
+      end
+
+      # For what just happened and lasts no time.
+      def tell(name, payload)
+        ActiveSupport::Notifications.instrument(name, payload)
+      end
+
+      # The run that is under way learns how Active Job treats its errors.
+      def listen_to_active_job
+        @listen_to_active_job ||= TREATMENTS.map do |name, event|
+          ActiveSupport::Notifications.subscribe(name) do |*, payload|
+            Run.of(payload[:job])&.error_treated(payload[:error], event)
+          end
+        end
+      end
+
+      # Around one run.
+      def perform_job(run, &block)
+        instrument("perform_job.good_job", -> { performing(run) }) do |payload|
+          block.call
+        ensure
+          payload&.update(performed(run))
+        end
+      end
+
+      private
+
+      def performing(run)
+        job = Job.instantiate(attributes(run.claim).stringify_keys)
+        { job: job, execution: job, process_id: ::Process.pid, thread_name: Thread.current.name }
+      end
+
+      def attributes(claim)
+        claim.slice(:id, :queue_name, :job_class, :concurrency_key, :serialized_params, :executions_count).merge(active_job_id: claim[:id])
+      end
+
+      def performed(run)
+        error = run.unhandled_error || run.handled_error
+        result = { error_event: run.error_event, retried: run.retried? }
+        result.update(error: error, (run.unhandled_error ? :unhandled_error : :handled_error) => error) if error
+        result
+      end
+    end
+  end
+end

@@ -1,0 +1,86 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # Runs jobs in the caller's thread, on the application's connection and by the caller's clock: the mode for tests and consoles.
+  class Inline
+    ANY_QUEUE = { all: true }.freeze
+
+    # @param process_id [String] uuid under which the jobs are held
+    def initialize(process_id:)
+      @process_id = process_id
+    end
+
+    # Inserts a due job as claimed, and runs it, and runs it again as long as it retries itself at once.
+    # @return [Boolean] whether it was inserted
+    # @raise [Exception] what the job did not handle
+    def enqueue(enqueuer, job, row)
+      return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
+
+      claim = claim_of(row)
+      claim = claim_next(job_id: row.id) while claim && perform(claim)
+      true
+    end
+
+    # Runs what is due, until nothing is.
+    # @param queues [Hash] see {Native.parse_queues}
+    # @param limit [Integer, nil] at most so many runs
+    # @return [Integer] how many there were
+    # @raise [Exception] what a job did not handle; the jobs after it are not run
+    def perform_due(queues, limit: nil)
+      count = 0
+      while (limit.nil? || count < limit) && (claim = claim_next(queues: queues))
+        count += 1
+        perform(claim)
+      end
+      count
+    end
+
+    private
+
+    # @return [Boolean] whether the job is due again
+    def perform(claim)
+      run = Run.new(claim)
+      started_at = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond)
+      begin
+        Events.perform_job(run) { run.perform { |params| ActiveJob::Base.execute(params) } }
+      ensure
+        due_again = store(run, ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond) - started_at)
+      end
+      LogSubscriber.performed(run.job_id)
+      raise run.unhandled_error if run.unhandled_error
+
+      due_again
+    end
+
+    # An application's transaction that the job's error has aborted stores nothing; the error that matters is the job's.
+    def store(run, duration_us)
+      Statements.run("finish_inline", finish_binds(run, Native.transition(run.outcome), duration_us)).any? { |row| row["due"] }
+    rescue ActiveRecord::StatementInvalid => e
+      raise run.unhandled_error || e
+    end
+
+    def finish_binds(run, transition, duration_us)
+      next_time = transition[:scheduled_at]
+      [
+        run.job_id, @process_id, Time.current, duration_us, *transition.values_at(:action, :error, :error_event),
+        Statements.array(transition[:error_backtrace]), transition[:record_execution],
+        transition[:serialized_params], next_time && Time.at(next_time, :microsecond), *transition.values_at(:queue_name, :priority),
+        Statements.array(transition[:labels])
+      ]
+    end
+
+    # The job as it was inserted, in the form of {Native::Runtime#take}.
+    def claim_of(row)
+      {
+        id: row.id, serialized_params: row.serialized_params, concurrency_key: row.concurrency_key, labels: row.labels,
+        queue_name: row.queue_name, job_class: row.job_class, executions_count: 1, interrupted_at: nil, stamped: true
+      }
+    end
+
+    def claim_next(job_id: nil, queues: ANY_QUEUE)
+      include, exclude = queues.values_at(:include, :exclude).map { |names| Statements.array(names) }
+      row = Statements.run("claim_inline", [@process_id, Time.current, job_id, include, exclude, queues[:ordered_queues] || false]).first
+      row&.symbolize_keys&.merge(stamped: true, labels: Statements.list(row["labels"]))
+    end
+  end
+end

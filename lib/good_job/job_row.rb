@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+require "active_support/json"
+
+module GoodJob
+  # What an Active Job becomes in the table good_jobs. All values are Ruby's own; times are Times.
+  class JobRow
+    DEFAULT_QUEUE_NAME = "default"
+    DEFAULT_PRIORITY = 0
+
+    # Where a job comes from, beside the application's own code: a cron entry, a batch, a batch's callback.
+    Origin = Struct.new(:cron_key, :cron_at, :batch_id, :batch_callback_id, keyword_init: true)
+    NOWHERE = Origin.new.freeze
+
+    attr_reader :id, :queue_name, :priority, :serialized_params, :job_class, :concurrency_key, :labels, :origin
+    # @return [Time, nil] nil: at once
+    attr_reader :scheduled_at
+
+    # @param job [ActiveJob::Base]
+    # @param scheduled_at [Time, Numeric, nil] overrides the job's own; seconds since the Unix epoch, or a Time
+    # @param origin [Origin]
+    def initialize(job, scheduled_at: nil, origin: NOWHERE)
+      @id = job.job_id
+      @job_class = job.class.name
+      @queue_name = job.queue_name.presence || DEFAULT_QUEUE_NAME
+      @priority = job.priority || DEFAULT_PRIORITY
+      @serialized_params = ActiveSupport::JSON.encode(job.serialize)
+      @scheduled_at = time(scheduled_at || job.scheduled_at)
+      @concurrency_key = job.good_job_concurrency_key if job.respond_to?(:good_job_concurrency_key)
+      @labels = label_list(job.good_job_labels) if job.respond_to?(:good_job_labels)
+      @silent = silent?(job)
+      @origin = origin
+    end
+
+    alias active_job_id id
+
+    # @return [Boolean] whether the job is to be run now rather than later
+    def due?(now)
+      scheduled_at.nil? || scheduled_at <= now
+    end
+
+    # @return [Boolean] whether the job class asked not to announce its jobs
+    def announce?
+      !@silent
+    end
+
+    private
+
+    # Times cross in whole microseconds; a Float of seconds has them only after rounding.
+    def time(value)
+      value.is_a?(Numeric) ? Time.at(value).utc.round(6) : value
+    end
+
+    def label_list(labels)
+      Array(labels).map { |label| label.to_s.strip }.reject(&:empty?).uniq.presence
+    end
+
+    def silent?(job)
+      return false unless job.respond_to?(:good_job_notify)
+
+      job.good_job_notify == false || (job.good_job_notify.nil? && job.class.good_job_notify == false)
+    end
+  end
+end

@@ -1,0 +1,30 @@
+# frozen_string_literal: true
+
+require "rails/railtie"
+
+module GoodJob
+  # Takes config.good_job, gives the models to the application's autoloader, and starts the async modes.
+  class Railtie < ::Rails::Railtie
+    # Settings that are the module's own; config.good_job may say them too.
+    SHARED_SETTINGS = %i[logger on_thread_error preserve_job_records retry_on_unhandled_error].freeze
+
+    config.good_job = ActiveSupport::OrderedOptions.new
+
+    initializer "good_job.records" do
+      loader = ::Rails.autoloaders.main
+      loader ? loader.push_dir(Records::DIRECTORY, namespace: GoodJob) : Records.autoload_plainly
+    end
+
+    initializer "good_job.logger", after: :initialize_logger do
+      GoodJob.logger = ::Rails.logger if GoodJob.logger.equal?(DEFAULT_LOGGER)
+    end
+
+    # After the application's own initializers, which may still change settings.
+    config.after_initialize do |app|
+      GoodJob.configuration = Configuration.new
+      settings = app.config.good_job.to_h
+      SHARED_SETTINGS.each { |name| GoodJob.public_send(:"#{name}=", settings[name]) if settings.key?(name) }
+      GoodJob.application_initialized
+    end
+  end
+end

@@ -1,0 +1,47 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # One attempt at a job that has ended.
+  class Execution < BaseRecord
+    good_job_table "good_job_executions"
+    self.implicit_order_column = "created_at"
+
+    alias_attribute :performed_at, :created_at
+    enum_column :error_event, ERROR_EVENTS
+
+    belongs_to :job, class_name: "GoodJob::Job", foreign_key: :active_job_id, primary_key: :active_job_id, optional: true, inverse_of: :executions
+
+    scope :finished, -> { where.not(finished_at: nil) }
+
+    # @return [Integer] which attempt it was, beginning with 1
+    def number
+      serialized_params.to_h.fetch("executions", 0) + 1
+    end
+
+    # @return [Float, nil] seconds between the time it was due and its start
+    def queue_latency
+      created_at - scheduled_at if scheduled_at
+    end
+
+    # @return [ActiveSupport::Duration, nil] how long the attempt took
+    def runtime_latency
+      duration
+    end
+
+    # @return [Time]
+    def last_status_at
+      finished_at || created_at
+    end
+
+    # @return [Symbol] :running, :discarded, :retried or :succeeded
+    def status
+      if finished_at.nil? then :running
+      elsif error.blank? then :succeeded
+      elsif job&.finished_at then :discarded
+      else :retried
+      end
+    end
+
+    ActiveSupport.run_load_hooks(:good_job_execution, self)
+  end
+end

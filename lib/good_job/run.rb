@@ -1,0 +1,133 @@
+# frozen_string_literal: true
+
+require "json"
+
+module GoodJob
+  # One execution of a claimed job, from its payload to its outcome. An enqueue of the same job during the run (Active Job's retry)
+  # writes nothing: it becomes part of the outcome, and the one statement that stores the outcome writes it.
+  class Run
+    CURRENT = :good_job_run
+    private_constant :CURRENT
+
+    # @return [Run, nil] the run that is under way in this fiber
+    def self.current
+      Thread.current[CURRENT]
+    end
+
+    # @return [Run, nil] the current run, if it is of this job
+    def self.of(job)
+      run = current
+      run if run && run.job_id == job.job_id
+    end
+
+    attr_reader :claim, :job_id
+    # @return [Hash] see {Outcome}; "unstarted" before, "interrupted" during the run
+    attr_reader :outcome
+    # @return [Exception, nil] what nothing in the job handled
+    attr_reader :unhandled_error
+    # @return [Exception, nil] what the job handled by itself
+    attr_reader :handled_error
+    # @return [ActiveJob::Base, nil] the job, where somebody asked to see it
+    attr_accessor :active_job
+
+    # @param claim [Hash] see {Native::Runtime#take}
+    def initialize(claim)
+      @claim = claim
+      @job_id = claim[:id]
+      @outcome = Outcome::UNSTARTED
+    end
+
+    # Runs the job.
+    #
+    # @yieldparam params [Hash] what ActiveJob::Base.execute takes
+    # @yieldreturn [Object] what it returns
+    # @return [Hash] the outcome
+    # @raise [Exception] anything that is not among {GoodJob.handled_exceptions}; the outcome is "interrupted" then
+    def perform
+      outer = Thread.current[CURRENT]
+      Thread.current[CURRENT] = self
+      @outcome = Outcome::INTERRUPTED
+      @outcome = settle(yield(params))
+    rescue *GoodJob.handled_exception_classes => e
+      @outcome = settle_unhandled(e)
+    ensure
+      Thread.current[CURRENT] = outer
+    end
+
+    # The job enqueued itself again.
+    # @param row [JobRow]
+    def retry_with(row)
+      @next_attempt = row
+    end
+
+    # Active Job tells what it does with an error, in its notifications.
+    # @param event [Symbol] :retried, :retry_stopped or :discarded
+    def error_treated(error, event)
+      @treated_error = error
+      @treatment = event
+    end
+
+    # @return [Boolean] whether the run must be counted before it starts: the attempt before it died, or the job wants to know
+    def counted_first?
+      !@claim[:stamped] && (@claim[:interrupted_at] || interrupt_errors?) ? true : false
+    end
+
+    def succeeded?
+      @outcome[:state] == "succeeded"
+    end
+
+    def retried?
+      @outcome[:state] == "retried"
+    end
+
+    # @return [Symbol, nil] how the error was treated, see {BaseRecord::ERROR_EVENTS}
+    def error_event
+      @outcome[:error_event]&.to_sym
+    end
+
+    private
+
+    def params
+      params = JSON.parse(@claim[:serialized_params] || "null")
+      raise PayloadError, "serialized_params is #{params.nil? ? "null" : "a JSON #{params.class}"}, not the object that Active Job writes" unless params.is_a?(Hash)
+
+      params["provider_job_id"] = @job_id
+      concurrency_key = @claim[:concurrency_key] and params["good_job_concurrency_key"] = concurrency_key
+      labels = @claim[:labels] and params["good_job_labels"] = labels
+      params
+    end
+
+    # Active Job returns the error that rescue_from, retry_on or discard_on handled.
+    def settle(value)
+      @handled_error = value.is_a?(Exception) ? value : @treated_error
+      event = event_of(@handled_error, :handled) if @handled_error
+      return Outcome.retried(@handled_error, event, @next_attempt) if @next_attempt
+      return Outcome.failed(@handled_error, event, preserve: preserve?(@handled_error, event)) if @handled_error
+
+      Outcome.succeeded(preserve: preserve?(nil, nil))
+    end
+
+    def settle_unhandled(error)
+      @unhandled_error = error
+      event = error.is_a?(InterruptError) ? :interrupted : event_of(error, :unhandled)
+      return Outcome.retried(error, event, @next_attempt) if @next_attempt || GoodJob.retry_on_unhandled_error
+
+      Outcome.failed(error, event, preserve: preserve?(error, event))
+    end
+
+    def event_of(error, otherwise)
+      error.equal?(@treated_error) ? @treatment : otherwise
+    end
+
+    def preserve?(error, event)
+      Preservation.keep?(self, error, event)
+    end
+
+    def interrupt_errors?
+      return false unless defined?(ActiveJobExtensions::InterruptErrors)
+
+      job_class = @claim[:job_class]&.safe_constantize
+      job_class.is_a?(Class) && job_class.include?(ActiveJobExtensions::InterruptErrors)
+    end
+  end
+end

@@ -1,0 +1,38 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # What the runtime has to tell, as log lines, notifications and errors for GoodJob.on_thread_error.
+  module RuntimeEvents
+    class << self
+      # @param event [Hash] see {Native::Runtime#next_event}
+      def handle(event)
+        case event[:name]
+        when "ready" then LogSubscriber.log(:debug, "GoodJob runtime is ready as process #{event[:process_id]}.")
+        when "unavailable" then unavailable(event)
+        when "reconnected" then LogSubscriber.log(:info, "GoodJob is connected to Postgres again (#{event[:connection]}).")
+        when "listening" then Events.tell("notifier_listen.good_job", {})
+        when "notified" then Events.tell("notifier_notified.good_job", payload: event[:payload])
+        when "lost_lease" then lost_lease(event)
+        when "rescued" then LogSubscriber.log(:warn, "GoodJob put back the jobs of a process that died: #{event[:job_ids].join(", ")}.")
+        when "skipped" then LogSubscriber.log(:warn, "GoodJob has more to tell than is read; #{event[:count]} events are not logged.")
+        else GoodJob.report_error(RuntimeFault.new(event[:message]))
+        end
+      end
+
+      private
+
+      # Not an error to report: the runtime keeps trying, and says it once a cause.
+      def unavailable(event)
+        LogSubscriber.log(:error, "GoodJob cannot run jobs: #{event[:message]} #{event[:hint]}")
+        Events.tell("notifier_notify_error.good_job", error: DatabaseError.new(event[:message])) if event[:reason] == "listen"
+      end
+
+      def lost_lease(event)
+        GoodJob.report_error(LostLeaseError.new(
+          "Job #{event[:job_id]} ended here (#{event[:action]}) after its lease had been given to another process, which took this one " \
+          "for dead. Nothing of this run was stored; the job runs, or has run, a second time."
+        ))
+      end
+    end
+  end
+end

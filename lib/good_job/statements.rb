@@ -1,0 +1,60 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # Runs the queue's statements on the application's own connection: in its transaction, if one is open.
+  module Statements
+    PLACEHOLDER = /\{(\w+)\}/.freeze
+    COMMENT = /^--.*\n/.freeze
+
+    @texts = {}
+
+    class << self
+      # @param name [String] a file of ext/core/sql, without ".sql"
+      # @param binds [Array] its parameters in order: nil, numbers, booleans, strings, times
+      # @return [ActiveRecord::Result]
+      def run(name, binds)
+        sql = text(name)
+        BaseRecord.connection_pool.with_connection do |connection|
+          connection.exec_query(sql, "GoodJob #{name}", binds, prepare: true).tap { connection.clear_query_cache }
+        end
+      end
+
+      # @param values [Array<String, nil>, nil]
+      # @return [String, nil] the literal of a Postgres array, for a parameter of that type
+      def array(values)
+        encoder.encode(values) if values
+      end
+
+      # @param literal [String, nil]
+      # @return [Array<String, nil>, nil] the reverse of {.array}
+      def list(literal)
+        decoder.decode(literal) if literal
+      end
+
+      # @param time [Time, nil]
+      # @return [String, nil] as an element of an array of timestamps, in the zone of the columns
+      def timestamp(time)
+        (Database.local? ? time.getlocal : time.getutc).strftime("%Y-%m-%d %H:%M:%S.%6N") if time
+      end
+
+      private
+
+      # A name is always filled in with the same tables, so that two threads at once do no harm.
+      def text(name)
+        @texts[name] ||= Native.statement(name).gsub(COMMENT, "").gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
+      end
+
+      def quoted_table(role)
+        BaseRecord.connection_pool.with_connection { |connection| connection.quote_table_name(Database.tables.fetch(role)) }
+      end
+
+      def encoder
+        @encoder ||= PG::TextEncoder::Array.new(elements_type: PG::TextEncoder::String.new).freeze
+      end
+
+      def decoder
+        @decoder ||= PG::TextDecoder::Array.new(elements_type: PG::TextDecoder::String.new).freeze
+      end
+    end
+  end
+end

@@ -1,0 +1,117 @@
+# frozen_string_literal: true
+
+module GoodJob
+  # One thread that runs jobs: takes a claim, runs it, hands over the outcome, and again. Whatever unwinds it (Thread#kill, Thread#raise,
+  # an exception that nobody handles), every claim it took is accounted for.
+  class Worker
+    NEVER = { Object => :never }.freeze
+    ON_BLOCKING = { Object => :on_blocking }.freeze
+    IMMEDIATE = { Object => :immediate }.freeze
+    LOW_PRIORITY = -3
+    KEY = :good_job_worker
+    private_constant :KEY
+
+    # @return [Worker, nil] whose thread this is
+    def self.current
+      Thread.current.thread_variable_get(KEY)
+    end
+
+    attr_reader :pool_index, :name
+
+    # @param runtime [Native::Runtime]
+    # @param on_end [#call] called with this worker when its thread ends
+    def initialize(runtime:, pool_index:, name:, low_priority:, on_end:)
+      @runtime = runtime
+      @pool_index = pool_index
+      @name = name
+      @low_priority = low_priority
+      @on_end = on_end
+    end
+
+    # @return [self]
+    def start
+      @thread = Thread.new { work }
+      @thread.name = name
+      @thread.priority = LOW_PRIORITY if @low_priority
+      @thread.report_on_exception = false
+      self
+    end
+
+    # @return [Boolean] whether a long job should come to an end
+    def shutting_down?
+      @shutting_down ? true : false
+    end
+
+    # Lets the current job know; see {#shutting_down?}.
+    def shut_down
+      @shutting_down = true
+    end
+
+    # Interrupts the current job.
+    def kill
+      @thread.kill
+    end
+
+    # @param timeout [Numeric, nil] seconds
+    # @return [Boolean] whether the thread has ended
+    def join(timeout = nil)
+      !@thread.join(timeout).nil?
+    rescue Exception # rubocop:disable Lint/RescueException -- what ended the thread has been reported by the thread
+      true
+    end
+
+    def alive?
+      @thread.alive?
+    end
+
+    # @return [String, nil] the job that is running
+    def job_id
+      @run&.job_id
+    end
+
+    # @return [Array<String>, nil]
+    def backtrace
+      @thread.backtrace
+    end
+
+    private
+
+    def work
+      Thread.current.thread_variable_set(KEY, self)
+      Thread.handle_interrupt(NEVER) do
+        while (claim = take)
+          account_for(claim)
+        end
+      end
+    rescue StoppedError, ForkedError
+      nil
+    rescue Exception => e # rubocop:disable Lint/RescueException -- reported, and the thread replaced
+      GoodJob.report_error(e)
+    ensure
+      @on_end.call(self)
+    end
+
+    # The only place where an interrupt can end the loop without a claim in hand.
+    def take
+      Thread.handle_interrupt(ON_BLOCKING) { @runtime.take(@pool_index) }
+    end
+
+    def account_for(claim)
+      @run = run = Run.new(claim)
+      lease_lost = run.counted_first? && !@runtime.started(claim[:lease])
+      perform(run) unless lease_lost
+    ensure
+      @run = nil
+      @runtime.finish(claim[:lease], run.outcome) unless lease_lost
+    end
+
+    def perform(run)
+      Events.perform_job(run) do
+        run.perform { |params| Thread.handle_interrupt(IMMEDIATE) { ActiveJob::Base.execute(params) } }
+      end
+      LogSubscriber.performed(run.job_id)
+    rescue Exception => e # rubocop:disable Lint/RescueException -- an exception that no job may handle ends the run, not the thread
+      GoodJob.report_error(e)
+    end
+  end
+end

@@ -1,0 +1,24 @@
+# frozen_string_literal: true
+
+require_relative "cargo"
+
+desc "Run the Rust tests"
+task :cargo do
+  Cargo.run("test", "--workspace", "--locked", env: { "DATABASE_URL" => `bin/postgres start`.chomp })
+end
+
+desc "Run the specs (SPEC_OPTS for RSpec's options)"
+task spec: :compile do
+  sh "rspec"
+end
+
+desc "Check layers, places and documents"
+task :tidy do
+  sh "rspec", "spec/tidy_spec.rb"
+end
+
+desc "Run the demo and the benchmarks once, shortly"
+task smoke: :compile do
+  sh "bin/demo", "--once"
+  sh "bin/bench", "--smoke"
+end

@@ -1,0 +1,63 @@
+# frozen_string_literal: true
+
+require "active_record"
+require_relative "postgres"
+
+# The database of this run of the specs: made from migrations/ before the first example that is tagged `:database`, emptied before
+# each of them, dropped at the end. Other processes reach it by `SpecDatabase.url`.
+module SpecDatabase
+  # Two runs at once have one each.
+  NAME = "good_job_rs_spec_#{Process.pid}"
+  TABLES = %w[good_jobs good_job_batches good_job_executions good_job_processes good_job_settings].freeze
+
+  module_function
+
+  def url
+    @url ||= create
+  end
+
+  def connect
+    ActiveRecord::Base.establish_connection(url)
+  end
+
+  def clear
+    ActiveRecord::Base.connection.execute(TABLES.map { |table| "DELETE FROM #{table};" }.join)
+  end
+
+  def drop
+    Postgres.drop(NAME) if Process.pid == @owner_pid
+  end
+
+  def create
+    @owner_pid = Process.pid
+    drop_abandoned
+    Postgres.create(NAME)
+  end
+
+  # Of runs that were killed.
+  def drop_abandoned
+    names = Postgres.execute(Postgres.server_url, "SELECT datname FROM pg_database WHERE datname LIKE 'good\\_job\\_rs\\_spec\\_%'").map(&:values).flatten
+    names.each { |name| Postgres.drop(name) unless alive?(Integer(name[/\d+/])) }
+  end
+
+  def alive?(pid)
+    Process.kill(0, pid)
+    true
+  rescue Errno::EPERM
+    true
+  rescue Errno::ESRCH
+    false
+  end
+end
+
+RSpec.configure do |config|
+  config.before(:each, :database) do
+    SpecDatabase.connect unless ActiveRecord::Base.connected?
+    SpecDatabase.clear
+  end
+
+  config.after(:suite) do
+    ActiveRecord::Base.connection_handler.clear_all_connections! if ActiveRecord::Base.connected?
+    SpecDatabase.drop
+  end
+end

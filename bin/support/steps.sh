@@ -1,16 +1,20 @@
-# Runs the steps of a script, says how long each took, and remembers which failed. Sourced by bin/setup and bin/test.
+# Runs the steps of a script, says how long each took, and remembers what failed. Sourced by bin/setup and bin/test.
 
+step_lines=()
 failed_steps=()
 
-# step NAME COMMAND…: the status is the command's.
+# step NAME COMMAND…: shows what the command prints and keeps it in tmp/steps/NAME.log; the status is the command's.
 step() {
-  local name=$1 started=$EPOCHREALTIME status=0
+  local name=$1 started=$EPOCHREALTIME status=0 tenths outcome=done log=tmp/steps/${1//:/-}.log
   shift
+  mkdir -p tmp/steps
   printf '\n== %s: %s\n' "$name" "$*"
-  "$@" || status=$?
-  local milliseconds=$(((${EPOCHREALTIME/[.,]/} - ${started/[.,]/}) / 1000))
-  printf -v step_line '%-12s %6d.%d s  %s' "$name" $((milliseconds / 1000)) $((milliseconds / 100 % 10)) "$([ $status -eq 0 ] && echo done || echo "FAILED (status $status)")"
-  printf '== %s\n' "$step_line"
-  [ $status -eq 0 ] || failed_steps+=("$name")
+  "$@" > >(tee "$log") 2>&1 || status=$?
+  # Not for ever: something the command left behind may hold its output open.
+  for _ in {1..20}; do kill -0 $! 2>/dev/null && sleep 0.05 || break; done
+  tenths=$(((${EPOCHREALTIME/[.,]/} - ${started/[.,]/}) / 100000))
+  [ $status -eq 0 ] || { outcome="FAILED, status $status" && failed_steps+=("$name"); }
+  step_lines+=("$(printf '%-14s %5d.%d s  %s' "$name" $((tenths / 10)) $((tenths % 10)) "$outcome")")
+  echo "== ${step_lines[-1]}"
   return $status
 }

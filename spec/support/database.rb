@@ -7,7 +7,7 @@ require_relative "postgres"
 # each of them, dropped at the end. Other processes reach it by `SpecDatabase.url`.
 module SpecDatabase
   # Two runs at once have one each.
-  NAME = "good_job_rs_spec_#{Process.pid}"
+  NAME = "good_job_rs_spec_#{Process.pid}".freeze
   TABLES = %w[good_jobs good_job_batches good_job_executions good_job_processes good_job_settings].freeze
 
   module_function
@@ -36,8 +36,7 @@ module SpecDatabase
 
   # Of runs that were killed.
   def drop_abandoned
-    names = Postgres.execute(Postgres.server_url, "SELECT datname FROM pg_database WHERE datname LIKE 'good\\_job\\_rs\\_spec\\_%'").map(&:values).flatten
-    names.each { |name| Postgres.drop(name) unless alive?(Integer(name[/\d+/])) }
+    Postgres.databases.grep(/\Agood_job_rs_spec_\d+\z/).each { |name| Postgres.drop(name) unless alive?(Integer(name[/\d+/])) }
   end
 
   def alive?(pid)

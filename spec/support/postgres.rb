@@ -34,6 +34,11 @@ module Postgres
     execute(server_url, "DROP DATABASE IF EXISTS #{PG::Connection.quote_ident(database)}")
   end
 
+  # @return [Array<String>]
+  def databases
+    execute(server_url, "SELECT datname FROM pg_database").map { |row| row.fetch("datname") }
+  end
+
   def migrate(database_url)
     Project::ROOT.glob("migrations/*.up.sql").sort.each { |file| execute(database_url, file.read) }
   end

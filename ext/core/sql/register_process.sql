@@ -19,7 +19,7 @@ taken AS MATERIALIZED (
 ),
 written AS (
   INSERT INTO {processes} (id, created_at, updated_at, state, lock_type)
-  SELECT $1::uuid, LOCALTIMESTAMP, LOCALTIMESTAMP, $2::jsonb, CASE WHEN taken.ours THEN 0 END FROM taken
+  SELECT $1::uuid, LOCALTIMESTAMP, LOCALTIMESTAMP, $2::text::jsonb, CASE WHEN taken.ours THEN 0 END FROM taken
   ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, state = excluded.state, lock_type = excluded.lock_type
 )
 SELECT ours, clock_timestamp() AS clock FROM taken

@@ -117,7 +117,9 @@ impl Operation {
                     tokio::time::sleep(MISSING_TABLES_DELAY).await;
                 }
                 Err(error) => {
-                    self.shared.events.tell(Event::Error { message: format!("preparing to claim jobs: {error}; trying again") });
+                    if backoff.is_fresh() {
+                        self.shared.events.tell(Event::Error { message: format!("preparing to claim jobs: {error}; trying again") });
+                    }
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
             }

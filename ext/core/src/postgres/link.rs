@@ -1,6 +1,7 @@
 //! One of the runtime's connections, kept up: whoever asks for it gets it connected, however long that takes.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -229,7 +230,10 @@ impl fmt::Display for QueryError {
         match self {
             Self::Refused(error) => match error.as_db_error() {
                 Some(db) => write!(formatter, "{} ({})", db.message(), db.code().code()),
-                None => write!(formatter, "{error}"),
+                None => match error.source() {
+                    Some(cause) => write!(formatter, "{error}: {cause}"),
+                    None => write!(formatter, "{error}"),
+                },
             },
             Self::Silent => write!(formatter, "the database gave no answer within {} s", ANSWER_TIMEOUT.as_secs()),
         }

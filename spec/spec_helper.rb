@@ -16,6 +16,9 @@ RSpec.configure do |config|
 
   config.include WaitUntil
 
+  # What takes minutes runs in bin/test, or when asked for.
+  config.filter_run_excluding(:slow) unless ENV["SLOW"]
+
   # `:database` gives an example the five tables, empty, and Active Record connected to them. Without one, no server is started.
   config.when_first_matching_example_defined(:database) { require_relative "support/database" }
 end

@@ -3,11 +3,12 @@
 module GoodJob
   # Active Job's queue adapter. It enqueues; where the mode says so, it also sees to it that this process runs jobs.
   class Adapter
-    @instances = []
+    INSTANCES = [] # rubocop:disable Style/MutableConstant -- a register
+    private_constant :INSTANCES
 
-    class << self
-      # @return [Array<Adapter>] all adapters of this process
-      attr_reader :instances
+    # @return [Array<Adapter>] all adapters of this process
+    def self.instances
+      INSTANCES
     end
 
     # @param execution_mode [Symbol, nil] instead of the configured one
@@ -15,7 +16,7 @@ module GoodJob
     def initialize(execution_mode: nil, _capsule: GoodJob.capsule) # rubocop:disable Lint/UnderscorePrefixedVariableName -- its public name
       @execution_mode = Configuration.new({ execution_mode: execution_mode }, rails: {}, env: {}).execution_mode if execution_mode
       @capsule = _capsule
-      self.class.instances << self
+      INSTANCES << self
       start_async if GoodJob.async_ready?
     end
 

@@ -64,7 +64,7 @@ module GoodJob
       [
         run.job_id, @process_id, Time.current, duration_us, *transition.values_at(:action, :error, :error_event),
         Statements.array(transition[:error_backtrace]), transition[:record_execution],
-        transition[:serialized_params], next_time && Time.at(next_time, :microsecond), *transition.values_at(:queue_name, :priority),
+        transition[:serialized_params], next_time && Time.at(0, next_time, :microsecond), *transition.values_at(:queue_name, :priority),
         Statements.array(transition[:labels])
       ]
     end

@@ -88,6 +88,11 @@ module GoodJob
       line(:error, "Notifier errored: #{error.class}: #{error.message}")
     end
 
+    # Active Support asks whether there is one at all.
+    def logger
+      GoodJob.logger
+    end
+
     private
 
     def line(level, message, event = nil)

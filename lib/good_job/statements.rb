@@ -41,7 +41,7 @@ module GoodJob
 
       # A name is always filled in with the same tables, so that two threads at once do no harm.
       def text(name)
-        @texts[name] ||= Native.statement(name).gsub(COMMENT, "").gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
+        @texts[name] ||= Native.statement(name).gsub(COMMENT, "").squish.gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
       end
 
       def quoted_table(role)

@@ -26,6 +26,6 @@ WITH inserted AS (
 )
 SELECT id, scheduled_at,
        CASE WHEN $15::bool
-            THEN pg_notify('good_job', json_build_object('queue_name', queue_name, 'scheduled_at', timezone($7::text, scheduled_at))::text)
+            THEN pg_notify('good_job', json_build_object('queue_name', queue_name, 'scheduled_at', timezone($7::text, scheduled_at))::text)::text
        END AS announced
 FROM inserted

@@ -81,7 +81,7 @@ fn progress(reason: Reason) -> u8 {
     match reason {
         Reason::Refused => 0,
         Reason::Timeout => 1,
-        Reason::NotPostgres | Reason::Other => 2,
+        Reason::Other => 2,
         _ => 3,
     }
 }

@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::{ConnInfoError, Endpoint, SslMode, SslNegotiation, TlsSettings};
 use super::failure::{Failure, Reason};
-use super::wire::{Address, ForeignAnswer, Wire};
+use super::wire::{is_greeting, Address, ForeignAnswer, Wire};
 
 type Connector = <MakeRustlsConnect as MakeTlsConnect<Wire>>::TlsConnect;
 pub(crate) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Wire>>::Stream;
@@ -93,18 +93,24 @@ async fn ask(wire: &mut Wire) -> Result<bool, Failure> {
     match answer {
         [b'S'] => Ok(true),
         [b'N'] => Ok(false),
-        [b'E'] => Err(Failure::new(Reason::Tls, "the server answered the request for TLS with an error").with_hint("see the server's log")),
-        [first] => Err(Failure::new(Reason::NotPostgres, foreign_answer(first, wire).await.to_string())),
+        [first] => Err(no_answer(&whole_answer(first, wire).await)),
     }
 }
 
 /// What began with this byte, as far as the rest is there already.
-async fn foreign_answer(first: u8, wire: &mut Wire) -> ForeignAnswer {
-    let mut answer = [0; ForeignAnswer::BYTES_MAX];
+async fn whole_answer(first: u8, wire: &mut Wire) -> Vec<u8> {
+    let mut answer = vec![0; ForeignAnswer::BYTES_MAX];
     answer[0] = first;
     let rest = timeout(FOREIGN_ANSWER_WAIT, wire.read(&mut answer[1..])).await;
-    let length = 1 + rest.ok().and_then(Result::ok).unwrap_or(0);
-    ForeignAnswer::new(&answer[..length])
+    answer.truncate(1 + rest.ok().and_then(Result::ok).unwrap_or(0));
+    answer
+}
+
+fn no_answer(bytes: &[u8]) -> Failure {
+    if is_greeting(bytes) {
+        return Failure::new(Reason::Tls, "the server answered the request for TLS with an error").with_hint("see the server's log");
+    }
+    Failure::new(Reason::NotPostgres, ForeignAnswer::new(bytes).to_string())
 }
 
 fn connector(mut tls: MakeRustlsConnect, endpoint: &Endpoint, settings: &TlsSettings) -> Result<Connector, Failure> {

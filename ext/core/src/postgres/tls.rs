@@ -14,12 +14,13 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{ring, CryptoProvider};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::conninfo::{ConnInfoError, Roots, SslMode, TlsSettings, TlsVersion};
-use verifier::{Chain, ServerVerifier};
+use verifier::{public_key, Chain, ServerVerifier};
 
 /// The protocol's name in TLS' own negotiation; PostgreSQL 17 and later insist on it for direct TLS.
 const ALPN: &[u8] = b"postgresql";
@@ -32,7 +33,7 @@ pub(crate) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, Con
         checks_name: settings.mode == SslMode::VerifyFull,
         provider: Arc::clone(&provider),
     };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions(settings))
         .map_err(|error| ConnInfoError::new(format!("TLS cannot be set up: {error}")))?
         .dangerous()
@@ -40,10 +41,8 @@ pub(crate) fn connector(settings: &TlsSettings) -> Result<MakeRustlsConnect, Con
     let mut config = match settings.certificate.path() {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let (certificates, key) = client_certificate(path, settings)?;
-            builder
-                .with_client_auth_cert(certificates, key)
-                .map_err(|error| ConnInfoError::new(format!("sslcert {} and its sslkey do not work together: {error}", path.display())))?
+            let certified = client_certificate(path, settings, &provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified)))
         }
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -122,10 +121,7 @@ fn revocation_lists(settings: &TlsSettings) -> Result<Vec<CertificateRevocationL
     Ok(lists)
 }
 
-fn client_certificate(
-    path: &Path,
-    settings: &TlsSettings,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ConnInfoError> {
+fn client_certificate(path: &Path, settings: &TlsSettings, provider: &CryptoProvider) -> Result<CertifiedKey, ConnInfoError> {
     let certificates = read_pem(path, "sslcert")?;
     let key_path = settings.key.as_deref().ok_or_else(|| ConnInfoError::new("sslcert is given without sslkey"))?;
     check_key_is_private(key_path)?;
@@ -135,7 +131,15 @@ fn client_certificate(
             key_path.display()
         ))
     })?;
-    Ok((certificates, key))
+    let key = provider.key_provider.load_private_key(key).map_err(|error| unusable("sslkey", key_path, &error))?;
+    let is_mismatch = match (key.public_key(), certificates.first().map(public_key)) {
+        (Some(of_key), Some(Ok(of_certificate))) => of_key != of_certificate,
+        _ => false,
+    };
+    if is_mismatch {
+        return Err(unusable("sslcert", path, &format!("it does not belong to sslkey {}", key_path.display())));
+    }
+    Ok(CertifiedKey::new(certificates, key))
 }
 
 /// libpq's rule: nobody else may read the key, except that root's key may be shared with a group.

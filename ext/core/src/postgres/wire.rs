@@ -149,7 +149,7 @@ impl Stream {
 
 /// Whether these can be the first bytes of a server: an authentication request, an error, a notice or a protocol negotiation,
 /// and of a plausible length.
-fn is_greeting(bytes: &[u8]) -> bool {
+pub(crate) fn is_greeting(bytes: &[u8]) -> bool {
     let is_known = matches!(bytes.first(), Some(b'R' | b'E' | b'N' | b'v'));
     let length = bytes.get(1..5).and_then(|length| length.try_into().ok()).map(u32::from_be_bytes);
     is_known && length.is_none_or(|length| (4..=GREETING_BYTES_MAX).contains(&length))
@@ -198,6 +198,7 @@ impl AsyncWrite for Wire {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
     use std::time::Duration;
 
     use socket2::SockRef;
@@ -225,6 +226,10 @@ mod tests {
         assert_eq!(socket.tcp_keepalive_retries().unwrap(), 4);
         #[cfg(target_os = "linux")]
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(3_500)));
+
+        let mut registered = Vec::new();
+        sockets::take_each(|descriptor| registered.push(descriptor));
+        assert!(registered.contains(&stream.as_raw_fd()));
     }
 
     #[cfg(target_os = "linux")]

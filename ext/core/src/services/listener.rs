@@ -110,7 +110,7 @@ impl Message {
             serde_json::Value::Number(seconds) => (seconds.as_f64()? * 1e6) as i128,
             _ => return None,
         };
-        let delay_us = u64::try_from(scheduled_at_us - i128::from(now.0)).ok()?;
+        let delay_us = u64::try_from(scheduled_at_us.saturating_sub(i128::from(now.0))).ok()?;
         (delay_us > 0).then(|| Duration::from_micros(delay_us))
     }
 }

@@ -85,7 +85,8 @@ fn accepts_what_libpq_16_reports_as_its_defaults() {
 
 #[test]
 fn pairs_hosts_addresses_and_ports() {
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 7] = [
         (&[("host", "a")], &["a port 5432"]),
         (&[("host", "a,b"), ("port", "1")], &["a port 1", "b port 1"]),
         (&[("host", "a,b"), ("port", "1,")], &["a port 1", "b port 5432"]),
@@ -95,7 +96,7 @@ fn pairs_hosts_addresses_and_ports() {
         (&[("host", "a,")], &["a port 5432", "/var/run/postgresql/.s.PGSQL.5432"]),
     ];
     for (settings, shown) in cases {
-        assert_eq!(shown_hosts(settings), *shown, "{settings:?}");
+        assert_eq!(shown_hosts(settings), shown, "{settings:?}");
     }
 }
 

@@ -129,7 +129,7 @@ fn host_and_port(text: &str) -> Result<(&str, &str), ConnInfoError> {
         return Ok(text.split_once(':').unwrap_or((text, "")));
     };
     let unclosed = || ConnInfoError::new("the IPv6 address in the connection URL must stand in [ ] before its :port");
-    let (address, after) = bracketed.split_once(']').ok_or_else(unclosed)?;
+    let (address, after) = bracketed.split_once(']').filter(|(address, _)| !address.is_empty()).ok_or_else(unclosed)?;
     match after.strip_prefix(':') {
         Some(port) => Ok((address, port)),
         None if after.is_empty() => Ok((address, "")),
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn names_the_fault_without_quoting_what_may_be_a_password() {
         for text in [
-            "password=s3cret word user=x",
+            "password=s3cret s3cond user=x",
             "password='s3cret",
             "postgres://u:s3cret%4@h",
             "postgres://u:s3cret@s3cret@h",
@@ -238,7 +238,7 @@ mod tests {
             "postgres://u:s3cret%ff@h",
         ] {
             let message = split(text).unwrap_err().to_string();
-            assert!(!message.contains("s3cret") && !message.contains("word "), "{text}: {message}");
+            assert!(!message.contains("s3c"), "{text}: {message}");
         }
     }
 }

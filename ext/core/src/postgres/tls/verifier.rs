@@ -70,13 +70,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = parse(certificate)?.tbs_certificate.subject_public_key_info.to_der().map_err(|_| bad_encoding())?;
-        verify_tls13_signature_with_raw_key(
-            message,
-            &SubjectPublicKeyInfoDer::from(key),
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature_with_raw_key(message, &public_key(certificate)?, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -151,6 +145,12 @@ fn matches_host(pattern: &str, host: &str) -> bool {
             host.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest.contains('.') && rest.eq_ignore_ascii_case(parent))
         }
     }
+}
+
+/// The public key that the certificate is about.
+pub(super) fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    let key = parse(certificate)?.tbs_certificate.subject_public_key_info.to_der();
+    key.map(SubjectPublicKeyInfoDer::from).map_err(|_| bad_encoding())
 }
 
 fn parse(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {

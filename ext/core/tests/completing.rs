@@ -1,0 +1,199 @@
+//! What the end of a run writes, and what it must not overwrite.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod support;
+
+use good_job_core::event::Event;
+use good_job_core::outcome::{ErrorEvent, Failure, NextAttempt, Outcome};
+use support::queue::{failed, finish, stop, succeeded, take, wait_for_event, Queue};
+
+fn next_attempt(params: &str) -> NextAttempt {
+    NextAttempt {
+        serialized_params: params.to_owned(),
+        scheduled_at: Some(4_102_444_800_000_000),
+        queue_name: "later".to_owned(),
+        priority: Some(7),
+        labels: Some(vec!["x \"y\"".to_owned()]),
+    }
+}
+
+#[test]
+fn a_success_finishes_the_job_and_leaves_one_execution() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[("error", "'Old: error'"), ("error_event", "1")]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    stop(&runtime);
+    assert_eq!(
+        queue.count("good_jobs WHERE finished_at >= performed_at AND error IS NULL AND error_event IS NULL AND executions_count = 1 \
+                     AND locked_by_id IS NULL AND locked_at IS NULL AND lock_type IS NULL"),
+        1
+    );
+    let execution = &queue.rows(
+        "SELECT active_job_id, job_class, queue_name, serialized_params ->> 'job_class', process_id, error, error_backtrace, \
+                finished_at >= created_at, duration >= interval '0', scheduled_at IS NOT NULL FROM good_job_executions",
+        &[],
+    )[0];
+    assert_eq!(execution.get::<_, uuid::Uuid>(0), id);
+    assert_eq!(execution.get::<_, &str>(1), "TestJob");
+    assert_eq!(execution.get::<_, &str>(2), "default");
+    assert_eq!(execution.get::<_, &str>(3), "TestJob");
+    assert_eq!(execution.get::<_, uuid::Uuid>(4), runtime.process_id());
+    assert_eq!(execution.get::<_, Option<&str>>(5), None);
+    assert_eq!(execution.get::<_, Option<Vec<String>>>(6), None);
+    assert!((7..10).all(|column| execution.get::<_, bool>(column)));
+}
+
+#[test]
+fn a_failure_stores_error_event_and_backtrace_on_both_rows() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), failed("RuntimeError: a\0b 'quoted'"));
+    stop(&runtime);
+    assert_eq!(queue.column(id, "error").as_deref(), Some("RuntimeError: a\u{2400}b 'quoted'"));
+    assert_eq!(queue.column(id, "error_event").as_deref(), Some("1"));
+    let rows = queue.rows("SELECT error, error_event, error_backtrace FROM good_job_executions", &[]);
+    assert_eq!(rows[0].get::<_, &str>(0), "RuntimeError: a\u{2400}b 'quoted'");
+    assert_eq!(rows[0].get::<_, i16>(1), 1);
+    assert_eq!(rows[0].get::<_, Vec<String>>(2), ["a.rb:1", "b \"q\", {x}\\.rb:2"]);
+}
+
+#[test]
+fn a_retry_keeps_the_row_and_its_execution_keeps_the_old_payload() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let failure = Failure::new("E: m", ErrorEvent::Retried, vec![]);
+    let outcome = Outcome::Retried { failure: Some(failure), next: Some(next_attempt(r#"{"executions": 1}"#)) };
+    finish(&runtime, &take(&runtime, 0).unwrap(), outcome);
+    stop(&runtime);
+    assert_eq!(queue.column(id, "serialized_params").as_deref(), Some(r#"{"executions": 1}"#));
+    assert_eq!(queue.column(id, "scheduled_at").as_deref(), Some("2100-01-01 00:00:00"));
+    assert_eq!(queue.column(id, "queue_name || priority || labels[1]").as_deref(), Some("later7x \"y\""));
+    assert_eq!(queue.count("good_jobs WHERE performed_at IS NULL AND finished_at IS NULL AND error_event = 3 AND executions_count = 1"), 1);
+    let rows = queue.rows("SELECT queue_name, serialized_params ->> 'job_class', error FROM good_job_executions", &[]);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].get::<_, &str>(0), "default");
+    assert_eq!(rows[0].get::<_, &str>(1), "TestJob");
+    assert_eq!(rows[0].get::<_, &str>(2), "E: m");
+}
+
+#[test]
+fn a_retry_without_a_new_payload_runs_again_at_once_as_it_was() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let failure = Failure::new("E: m", ErrorEvent::Unhandled, vec![]);
+    finish(&runtime, &take(&runtime, 0).unwrap(), Outcome::Retried { failure: Some(failure), next: None });
+    let again = take(&runtime, 0).unwrap();
+    assert_eq!((again.job_id, again.executions_count, again.interrupted_at), (id, 1, None));
+    finish(&runtime, &again, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("2"));
+    assert_eq!(queue.count("good_job_executions"), 2);
+}
+
+#[test]
+fn a_run_cut_short_is_told_to_the_next_attempt() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), Outcome::Interrupted);
+    let again = take(&runtime, 0).unwrap();
+    assert_eq!(again.job_id, id);
+    assert!(again.interrupted_at.is_some());
+    let error = queue.column(id, "error").unwrap();
+    assert!(error.starts_with("GoodJob::InterruptedError: Interrupted after starting perform at '"), "{error}");
+    finish(&runtime, &again, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_job_executions WHERE error_event = 0"), 1);
+    assert_eq!(queue.count("good_job_executions WHERE error IS NULL"), 1);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_job_that_is_not_preserved_goes_with_its_executions_unless_it_is_crons() {
+    let mut queue = Queue::create();
+    let gone = queue.job(&[]);
+    let cron = queue.job(&[("cron_key", "'nightly'"), ("cron_at", "now_utc"), ("priority", "1")]);
+    queue
+        .client
+        .execute("INSERT INTO good_job_executions (active_job_id, created_at, updated_at) VALUES ($1, now(), now())", &[&gone])
+        .unwrap();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    for _ in 0..2 {
+        finish(&runtime, &take(&runtime, 0).unwrap(), Outcome::Finished { failure: None, preserve: false });
+    }
+    stop(&runtime);
+    assert_eq!(queue.count("good_jobs"), 1);
+    assert!(queue.column(cron, "finished_at").is_some());
+    let left = queue.rows("SELECT active_job_id FROM good_job_executions", &[]);
+    assert_eq!(left.iter().map(|row| row.get::<_, uuid::Uuid>(0)).collect::<Vec<_>>(), [cron]);
+}
+
+#[test]
+fn a_run_that_lost_its_lease_changes_nothing_and_says_so() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    // The same process, a later claim: only the token tells the two apart.
+    queue.client.execute("UPDATE good_jobs SET locked_at = locked_at + interval '1 second' WHERE id = $1", &[&id]).unwrap();
+    finish(&runtime, &taken, failed("E: too late"));
+    let event = wait_for_event(&runtime, |event| matches!(event, Event::LostLease { .. }));
+    assert_eq!(event, Event::LostLease { job_id: id.to_string(), action: "finish".to_owned() });
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NULL AND error IS NULL AND locked_by_id IS NOT NULL"), 1);
+    assert_eq!(queue.count("good_job_executions"), 0);
+    stop(&runtime);
+}
+
+#[test]
+fn an_outcome_that_postgres_refuses_is_stored_as_a_failure_and_holds_up_nobody() {
+    let mut queue = Queue::create();
+    let ids = queue.jobs(3);
+    let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 3}));
+    runtime.start().unwrap();
+    let taken: Vec<_> = (0..3).map(|_| take(&runtime, 0).unwrap()).collect();
+    for (number, run) in taken.iter().enumerate() {
+        // jsonb cannot hold the second payload's NUL character.
+        let params = if number == 1 { r#"{"arguments": ["\u0000"]}"# } else { r#"{"arguments": []}"# };
+        finish(&runtime, run, Outcome::Retried { failure: None, next: Some(next_attempt(params)) });
+    }
+    stop(&runtime);
+    let refused = taken[1].job_id;
+    assert!(ids.contains(&refused));
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NULL AND queue_name = 'later'"), 2);
+    let error = queue.column(refused, "error").unwrap();
+    assert!(error.starts_with("GoodJob::UnstorableOutcomeError: The outcome of this run could not be stored: "), "{error}");
+    assert_eq!(queue.column(refused, "finished_at IS NOT NULL AND error_event = 1").as_deref(), Some("true"));
+}
+
+#[test]
+fn a_start_that_must_be_on_record_first_is_committed_before_it_is_answered() {
+    let mut queue = Queue::create();
+    queue.jobs(400);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let mut prefetched = take(&runtime, 0).unwrap();
+    while prefetched.stamped {
+        finish(&runtime, &prefetched, succeeded());
+        prefetched = take(&runtime, 0).unwrap();
+    }
+    let reply = runtime.request_stamp(prefetched.number).unwrap();
+    let wake = good_job_core::wait_queue::Wake::default();
+    assert_eq!(reply.pop(&wake, None, || ()), good_job_core::wait_queue::Waited::Item(true));
+    let id = prefetched.job_id;
+    assert_eq!(queue.column(id, "performed_at IS NOT NULL AND executions_count = 1").as_deref(), Some("true"));
+    finish(&runtime, &prefetched, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("1"));
+}

@@ -1,0 +1,184 @@
+//! What makes an idle runtime look, and what it does when the database goes away and comes back.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod support;
+
+
+use good_job_core::event::Event;
+use serde_json::json;
+use support::queue::{finish, stop, succeeded, take, wait_for_event, worker, Queue};
+
+fn listening(event: &Event) -> bool {
+    matches!(event, Event::Listening { .. })
+}
+
+#[test]
+fn a_notification_wakes_a_pool_of_that_queue() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("mice");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.job(&[("queue_name", "'mice'")]);
+    queue.client.batch_execute(r#"NOTIFY good_job, '{"queue_name":"mice"}'"#).unwrap();
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    stop(&runtime);
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_payload_that_says_nothing_wakes_every_pool() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("mice;elephants");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let workers = [worker(&runtime, 0, |_| succeeded()), worker(&runtime, 1, |_| succeeded())];
+    queue.job(&[("queue_name", "'mice'")]);
+    queue.job(&[("queue_name", "'elephants'")]);
+    queue.client.batch_execute("NOTIFY good_job, 'hello'").unwrap();
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 2);
+    stop(&runtime);
+    workers.into_iter().for_each(|worker| drop(worker.join().unwrap()));
+}
+
+#[test]
+fn polling_finds_jobs_that_nobody_announced() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime_with("*", json!({"poll_interval_us": 50_000, "listen": false}));
+    runtime.start().unwrap();
+    wait_for_event(&runtime, |event| matches!(event, Event::Ready { .. }));
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.job(&[]);
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    stop(&runtime);
+    waiting.join().unwrap();
+}
+
+#[test]
+fn future_jobs_run_when_they_are_due_and_not_before() {
+    let mut queue = Queue::create();
+    // Known from the start; announced later, for an earlier time; and without a priority.
+    queue.job(&[("scheduled_at", "now_utc + interval '900 milliseconds'")]);
+    queue.job(&[("scheduled_at", "now_utc + interval '600 milliseconds'"), ("priority", "NULL")]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    wait_for_event(&runtime, listening);
+    let sooner = queue.job(&[("scheduled_at", "now_utc + interval '300 milliseconds'")]);
+    queue
+        .client
+        .execute(
+            "SELECT pg_notify('good_job', json_build_object('queue_name', queue_name, 'scheduled_at', scheduled_at::text || 'Z')::text) \
+             FROM good_jobs WHERE id = $1",
+            &[&sooner],
+        )
+        .unwrap();
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 3);
+    stop(&runtime);
+    waiting.join().unwrap();
+    assert_eq!(queue.count("good_jobs WHERE performed_at < scheduled_at"), 0);
+    assert_eq!(queue.count("good_jobs WHERE performed_at > scheduled_at + interval '500 milliseconds'"), 0);
+}
+
+#[test]
+fn terminated_connections_are_replaced_and_outcomes_survive_them() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    queue.job(&[]);
+    queue.client.batch_execute("NOTIFY good_job, ''").unwrap();
+    let held = take(&runtime, 0).unwrap();
+    // Materialized: pushed down, pg_terminate_backend would be called for every session of the server.
+    let terminated = queue
+        .rows(
+            "WITH ours AS MATERIALIZED (SELECT pid FROM pg_stat_activity \
+             WHERE datname = current_database() AND application_name = 'good_job_core tests') \
+             SELECT pg_terminate_backend(pid) FROM ours",
+            &[],
+        )
+        .len();
+    assert!((1..=3).contains(&terminated), "{terminated} connections");
+    finish(&runtime, &held, succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    wait_for_event(&runtime, listening);
+    queue.job(&[]);
+    queue.client.batch_execute("NOTIFY good_job, ''").unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 2);
+    assert_eq!(queue.count("good_job_executions"), 2);
+}
+
+#[test]
+fn a_runtime_holds_three_connections_at_most_and_none_after_the_stop() {
+    const OURS: &str = "pg_stat_activity WHERE datname = current_database() AND application_name = 'good_job_core tests'";
+    let mut queue = Queue::create();
+    queue.jobs(2_000);
+    let runtime = queue.runtime_with("a;b;*:4", json!({}));
+    runtime.start().unwrap();
+    let workers: Vec<_> = (0..3).map(|pool| worker(&runtime, pool, |_| succeeded())).collect();
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 2_000);
+    queue.wait_for_count(OURS, 3);
+    stop(&runtime);
+    workers.into_iter().for_each(|worker| drop(worker.join().unwrap()));
+    queue.wait_for_count(OURS, 0);
+}
+
+#[test]
+fn the_jobs_of_a_dead_process_are_put_back_with_a_record_of_the_interrupted_run() {
+    let mut queue = Queue::create();
+    let dead = uuid::Uuid::new_v4();
+    queue
+        .client
+        .execute(
+            "INSERT INTO good_job_processes (id, created_at, updated_at, state, lock_type) \
+             VALUES ($1, now(), (now() AT TIME ZONE 'UTC') - interval '10 seconds', '{\"runtime\": \"good_job_rs\"}', 0)",
+            &[&dead],
+        )
+        .unwrap();
+    let owner = format!("'{dead}'");
+    let locked = [("locked_by_id", owner.as_str()), ("locked_at", "now_utc - interval '11 seconds'"), ("lock_type", "1")];
+    let started = queue.job(&[&locked[..], &[("performed_at", "now_utc - interval '11 seconds'"), ("executions_count", "1")]].concat());
+    let unstarted = queue.job(&[&locked[..], &[("priority", "1")]].concat());
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let first = take(&runtime, 0).unwrap();
+    assert_eq!(first.job_id, started);
+    assert!(first.interrupted_at.is_some());
+    finish(&runtime, &first, succeeded());
+    let second = take(&runtime, 0).unwrap();
+    assert_eq!((second.job_id, second.interrupted_at), (unstarted, None));
+    finish(&runtime, &second, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_job_executions WHERE error_event = 0"), 1);
+    assert_eq!(queue.count("good_job_processes"), 0);
+}
+
+#[test]
+fn missing_tables_are_told_with_the_cure_and_waited_for() {
+    let mut queue = Queue::create();
+    queue.client.batch_execute("ALTER TABLE good_jobs RENAME TO elsewhere").unwrap();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let event = wait_for_event(&runtime, |event| matches!(event, Event::Unavailable { .. }));
+    let Event::Unavailable { reason, message, hint } = event else { unreachable!() };
+    assert_eq!(reason, "missing_tables");
+    assert!(message.contains("good_jobs"), "{message}");
+    assert!(hint.contains("good_job:install"), "{hint}");
+    queue.client.batch_execute("ALTER TABLE elsewhere RENAME TO good_jobs").unwrap();
+    wait_for_event(&runtime, |event| matches!(event, Event::Ready { .. }));
+    stop(&runtime);
+}
+
+#[test]
+fn a_runtime_that_cannot_connect_stops_at_once() {
+    let queue = Queue::create();
+    let runtime = queue.runtime_with("*", json!({"connection": {"host": "127.0.0.1", "port": "1", "dbname": "none", "user": "nobody"}}));
+    runtime.start().unwrap();
+    let event = wait_for_event(&runtime, |event| matches!(event, Event::Unavailable { .. }));
+    assert!(matches!(&event, Event::Unavailable { reason, .. } if reason == "refused"), "{event:?}");
+    stop(&runtime);
+    assert!(runtime.start().is_err());
+}

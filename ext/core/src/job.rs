@@ -10,11 +10,11 @@ pub struct Moment(pub i64);
 
 /// `locked_at` exactly as Postgres stores it (µs since 2000-01-01, no time zone). Only ever compared for equality: it tells this
 /// claim of a job from every earlier and later claim of the same job, by the same process too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token(pub i64);
 
 /// What proves that this process holds a job, together with its process id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// `good_jobs.id`.
     pub job_id: Uuid,

@@ -27,6 +27,7 @@ pub mod error;
 pub mod event;
 mod in_flight;
 pub mod job;
+mod ledger;
 mod operation;
 pub mod outcome;
 pub mod pace;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
+use crate::ledger::Ledger;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
 use crate::postgres::link::{Link, QueryError};
@@ -41,6 +42,7 @@ struct Operation {
     heartbeat: Arc<Heartbeat>,
     listener: Arc<Listener>,
     sooner: Arc<Sooner>,
+    ledger: Arc<Ledger>,
 }
 
 /// Runs until the runtime is stopped or abandoned.
@@ -89,7 +91,7 @@ impl Operation {
             listening: Arc::clone(&shared.listening),
         });
         let (claim, finish) = (link("claim", deaf.clone()), link("finish", deaf));
-        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner }
+        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner, ledger: Arc::default() }
     }
 
     async fn run(self) {
@@ -167,6 +169,7 @@ impl Operation {
                 store: Arc::clone(&self.store),
                 link: Arc::clone(&self.claim),
                 unsaved: Arc::clone(&self.shared.unsaved),
+                ledger: Arc::clone(&self.ledger),
                 events: Arc::clone(&self.shared.events),
                 poll_interval: self.shared.config.poll_interval,
             });
@@ -182,6 +185,7 @@ impl Operation {
             link: Arc::clone(&self.finish),
             unsaved: Arc::clone(&self.shared.unsaved),
             in_flight: Arc::clone(&self.shared.in_flight),
+            ledger: Arc::clone(&self.ledger),
             events: Arc::clone(&self.shared.events),
         });
         let phase = self.shared.phase.subscribe();
@@ -200,6 +204,7 @@ impl Operation {
             pools: self.shared.pools.clone(),
             store: Arc::clone(&self.store),
             link: Arc::clone(&self.claim),
+            ledger: Arc::clone(&self.ledger),
             events: Arc::clone(&self.shared.events),
         });
         let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));

@@ -56,7 +56,7 @@ fn each_pool_takes_only_what_its_queues_say() {
 #[test]
 fn many_threads_of_two_processes_run_each_job_once() {
     let mut queue = Queue::create();
-    queue.jobs(3_000);
+    queue.jobs(3_000, &[]);
     let runtimes = [queue.runtime("*"), queue.runtime("*")];
     let workers: Vec<_> = runtimes
         .iter()
@@ -97,11 +97,8 @@ fn a_claim_for_a_waiting_thread_is_stamped_as_started() {
 fn short_jobs_are_prefetched_unstamped_and_a_drain_gives_them_back_untouched() {
     const IMAGE: &str = "SELECT id, (to_jsonb(good_jobs) - 'updated_at')::text FROM good_jobs WHERE finished_at IS NULL ORDER BY id";
     let mut queue = Queue::create();
-    for _ in 0..600 {
-        queue.job(&[("executions_count", "0")]);
-    }
-    let before: std::collections::HashMap<uuid::Uuid, String> =
-        queue.rows(IMAGE, &[]).iter().map(|row| (row.get(0), row.get(1))).collect();
+    queue.jobs(600, &[("executions_count", "0")]);
+    let before: std::collections::HashMap<uuid::Uuid, String> = queue.rows(IMAGE, &[]).iter().map(|row| (row.get(0), row.get(1))).collect();
     let runtime = queue.runtime("*");
     runtime.start().unwrap();
     // Short runs, until the pool holds claims in advance.
@@ -125,7 +122,7 @@ fn short_jobs_are_prefetched_unstamped_and_a_drain_gives_them_back_untouched() {
 #[test]
 fn a_prefetched_claim_that_finds_no_thread_is_given_back_for_others() {
     let mut queue = Queue::create();
-    queue.jobs(400);
+    queue.jobs(400, &[]);
     let runtime = queue.runtime("*");
     runtime.start().unwrap();
     let mut held = take(&runtime, 0).unwrap();
@@ -145,7 +142,7 @@ fn a_prefetched_claim_that_finds_no_thread_is_given_back_for_others() {
 #[test]
 fn a_prefetched_run_that_lasts_is_stamped_while_it_runs() {
     let mut queue = Queue::create();
-    queue.jobs(400);
+    queue.jobs(400, &[]);
     let runtime = queue.runtime("*");
     runtime.start().unwrap();
     let mut lasting = take(&runtime, 0).unwrap();

@@ -27,8 +27,10 @@ fn a_success_finishes_the_job_and_leaves_one_execution() {
     finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
     stop(&runtime);
     assert_eq!(
-        queue.count("good_jobs WHERE finished_at >= performed_at AND error IS NULL AND error_event IS NULL AND executions_count = 1 \
-                     AND locked_by_id IS NULL AND locked_at IS NULL AND lock_type IS NULL"),
+        queue.count(
+            "good_jobs WHERE finished_at >= performed_at AND error IS NULL AND error_event IS NULL AND executions_count = 1 \
+                     AND locked_by_id IS NULL AND locked_at IS NULL AND lock_type IS NULL"
+        ),
         1
     );
     let execution = &queue.rows(
@@ -159,7 +161,7 @@ fn a_run_that_lost_its_lease_changes_nothing_and_says_so() {
 #[test]
 fn an_outcome_that_postgres_refuses_is_stored_as_a_failure_and_holds_up_nobody() {
     let mut queue = Queue::create();
-    let ids = queue.jobs(3);
+    let ids = queue.jobs(3, &[]);
     let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 3}));
     runtime.start().unwrap();
     let taken: Vec<_> = (0..3).map(|_| take(&runtime, 0).unwrap()).collect();
@@ -180,7 +182,7 @@ fn an_outcome_that_postgres_refuses_is_stored_as_a_failure_and_holds_up_nobody()
 #[test]
 fn a_start_that_must_be_on_record_first_is_committed_before_it_is_answered() {
     let mut queue = Queue::create();
-    queue.jobs(400);
+    queue.jobs(400, &[]);
     let runtime = queue.runtime("*");
     runtime.start().unwrap();
     let mut prefetched = take(&runtime, 0).unwrap();

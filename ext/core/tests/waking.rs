@@ -4,7 +4,6 @@
 
 mod support;
 
-
 use good_job_core::event::Event;
 use serde_json::json;
 use support::queue::{finish, stop, succeeded, take, wait_for_event, worker, Queue};
@@ -115,7 +114,7 @@ fn terminated_connections_are_replaced_and_outcomes_survive_them() {
 fn a_runtime_holds_three_connections_at_most_and_none_after_the_stop() {
     const OURS: &str = "pg_stat_activity WHERE datname = current_database() AND application_name = 'good_job_core tests'";
     let mut queue = Queue::create();
-    queue.jobs(2_000);
+    queue.jobs(2_000, &[]);
     let runtime = queue.runtime_with("a;b;*:4", json!({}));
     runtime.start().unwrap();
     let workers: Vec<_> = (0..3).map(|pool| worker(&runtime, pool, |_| succeeded())).collect();
@@ -154,6 +153,25 @@ fn the_jobs_of_a_dead_process_are_put_back_with_a_record_of_the_interrupted_run(
     stop(&runtime);
     assert_eq!(queue.count("good_job_executions WHERE error_event = 0"), 1);
     assert_eq!(queue.count("good_job_processes"), 0);
+}
+
+#[test]
+fn a_claim_of_its_own_that_it_never_heard_of_is_given_back() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    let owner = format!("'{}'", runtime.process_id());
+    let id = queue.job(&[
+        ("locked_by_id", owner.as_str()),
+        ("locked_at", "now_utc - interval '30 seconds'"),
+        ("performed_at", "now_utc - interval '30 seconds'"),
+        ("executions_count", "1"),
+    ]);
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!((taken.job_id, taken.interrupted_at, taken.executions_count), (id, None, 0));
+    finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("1"));
 }
 
 #[test]

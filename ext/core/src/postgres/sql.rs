@@ -73,6 +73,7 @@ statements!(
     finish_jobs,
     interrupt_jobs,
     next_due,
+    recover_claims,
     register_process,
     release_jobs,
     rescue_jobs,

@@ -154,6 +154,12 @@ impl Store {
         job_ids(link.query(Statement::rescue_jobs, &params).await?)
     }
 
+    /// Gives back claims of this process that are older than `age` and not among `known`; gives those jobs.
+    pub(crate) async fn recover(&self, link: &Link, age: Duration, known: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(known.iter().copied());
+        job_ids(link.query(Statement::recover_claims, &[&self.process_id, &micros(age), &ids, &tokens]).await?)
+    }
+
     /// The text that, with a process's id behind it, hashes to the key of the process's advisory lock (GoodJob's own rule).
     fn lock_prefix(&self) -> String {
         format!("{}-", self.config.tables.processes)

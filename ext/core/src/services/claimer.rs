@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::completion::{Completion, Unsaved};
 use crate::event::{Event, Events};
 use crate::job::Claim;
+use crate::ledger::Ledger;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::{Demand, Pool};
 use crate::postgres::backoff::Backoff;
@@ -20,6 +21,7 @@ pub(crate) struct Claimer {
     pub(crate) store: Arc<Store>,
     pub(crate) link: Arc<Link>,
     pub(crate) unsaved: Arc<Unsaved>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
     pub(crate) poll_interval: Option<Duration>,
 }
@@ -66,6 +68,7 @@ impl Claimer {
             self.pool.wake();
         }
         for claim in claims {
+            self.ledger.enter(&claim.ticket);
             if let Err(claim) = self.pool.push(claim) {
                 self.give_back(*claim);
             }

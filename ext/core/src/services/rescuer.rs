@@ -1,9 +1,10 @@
-//! Puts the jobs of dead processes back.
+//! Puts the jobs of dead processes back, and claims of this process that it never got to hear of.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{Event, Events};
+use crate::ledger::Ledger;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::Pool;
 use crate::postgres::link::{Link, QueryError};
@@ -15,12 +16,16 @@ const INTERVAL: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a process may be silent whose session seems to live: its host may be cut off, or it may be stopped.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
+/// How old a claim must be that this process does not know of. By then its statement has been answered or given up: the link waits
+/// 15 s at most, the server 10 s.
+const UNKNOWN_AGE: Duration = Duration::from_secs(20);
 
 /// See the module's documentation.
 pub(crate) struct Rescuer {
     pub(crate) pools: Vec<Arc<Pool>>,
     pub(crate) store: Arc<Store>,
     pub(crate) link: Arc<Link>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
 }
 
@@ -42,7 +47,10 @@ impl Rescuer {
 
     /// One look.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
-        let rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
+        let mut rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
+        // The ledger first: a lease that is older by the database's clock than by ours must not look unknown.
+        let known = self.ledger.older_than(UNKNOWN_AGE / 2);
+        rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, &known).await?);
         if !rescued.is_empty() {
             self.pools.iter().for_each(|pool| pool.wake());
             self.events.tell(Event::Rescued { job_ids: rescued.iter().map(ToString::to_string).collect() });

@@ -54,7 +54,10 @@ impl Queue {
 
     /// A due job in the queue "default"; columns given as `name = SQL`.
     pub fn job(&mut self, columns: &[(&str, &str)]) -> Uuid {
-        let id = Uuid::new_v4();
+        self.jobs(1, columns)[0]
+    }
+
+    pub fn jobs(&mut self, count: i64, columns: &[(&str, &str)]) -> Vec<Uuid> {
         let mut row = vec![
             ("queue_name", "'default'"),
             ("priority", "0"),
@@ -70,16 +73,14 @@ impl Queue {
         let values: Vec<&str> = row.iter().map(|(_, value)| *value).collect();
         let insert = format!(
             "INSERT INTO good_jobs (id, active_job_id, created_at, updated_at, {}) \
-             SELECT $1, $1, now_utc, now_utc, {} FROM (SELECT now() AT TIME ZONE 'UTC' AS now_utc) AS clock",
+             SELECT id, id, now_utc, now_utc, {} \
+             FROM (SELECT gen_random_uuid() AS id, now() AT TIME ZONE 'UTC' AS now_utc FROM generate_series(1, $1)) AS job \
+             RETURNING id",
             names.join(", "),
             values.join(", ")
         );
-        self.client.execute(&insert, &[&id]).expect("the job is inserted");
-        id
-    }
-
-    pub fn jobs(&mut self, count: usize) -> Vec<Uuid> {
-        (0..count).map(|_| self.job(&[])).collect()
+        let rows = self.client.query(&insert, &[&count]).expect("the jobs are inserted");
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// One value of one job, as text.
@@ -151,11 +152,7 @@ pub fn failed(message: &str) -> Outcome {
 }
 
 /// A thread that runs a pool's jobs until the runtime drains; gives what it ran.
-pub fn worker(
-    runtime: &Arc<Runtime>,
-    pool: usize,
-    perform: impl Fn(&Taken) -> Outcome + Send + 'static,
-) -> JoinHandle<Vec<Uuid>> {
+pub fn worker(runtime: &Arc<Runtime>, pool: usize, perform: impl Fn(&Taken) -> Outcome + Send + 'static) -> JoinHandle<Vec<Uuid>> {
     let runtime = Arc::clone(runtime);
     thread::spawn(move || {
         let mut ran = Vec::new();

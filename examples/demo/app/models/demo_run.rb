@@ -1,0 +1,11 @@
+# frozen_string_literal: true
+
+# One run of one job: written by the job itself when it starts.
+class DemoRun < ActiveRecord::Base
+  PROCESS = "#{GoodJob.cli? ? "worker" : "web"} #{Process.pid}".freeze
+
+  # @return [Hash{Array(String, String) => Integer}] runs by process and queue
+  def self.by_process_and_queue
+    joins("JOIN good_jobs ON good_jobs.id = demo_runs.job_id").group(:process, :queue_name).order(:process, :queue_name).count
+  end
+end

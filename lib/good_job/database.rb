@@ -15,7 +15,9 @@ module GoodJob
     # @return [Hash{Symbol => String}] libpq's keywords: its own defaults (environment included), then Active Record's configuration
     def connection
       keywords = PG::Connection.conndefaults_hash
-      keywords.merge(settings_of_active_record.slice(*keywords.keys)).transform_values(&:to_s).reject { |_keyword, value| value.empty? }
+      # What PGSERVICE names is in the defaults already; a service of Active Record's configuration is for the runtime to refuse.
+      settings = keywords.except(:service).merge(settings_of_active_record.slice(*keywords.keys))
+      settings.transform_values(&:to_s).reject { |_keyword, value| value.empty? }
     end
 
     # @return [Hash] how a session has to be set up so that it agrees with the application's

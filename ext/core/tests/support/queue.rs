@@ -74,7 +74,7 @@ impl Queue {
         let insert = format!(
             "INSERT INTO good_jobs (id, active_job_id, created_at, updated_at, {}) \
              SELECT id, id, now_utc, now_utc, {} \
-             FROM (SELECT gen_random_uuid() AS id, now() AT TIME ZONE 'UTC' AS now_utc FROM generate_series(1, $1)) AS job \
+             FROM (SELECT gen_random_uuid() AS id, now() AT TIME ZONE 'UTC' AS now_utc FROM generate_series(1, $1::int8)) AS job \
              RETURNING id",
             names.join(", "),
             values.join(", ")

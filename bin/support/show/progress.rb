@@ -1,0 +1,86 @@
+# frozen_string_literal: true
+
+require "io/console"
+
+module Show
+  # How far the herd is: bars that are drawn anew in a terminal, a line now and then elsewhere.
+  class Progress
+    TERMINAL_INTERVAL_S = 0.1
+    LINE_INTERVAL_S = 2
+    RATE_WINDOW_S = 1.0
+    BAR_WIDTH = 10..50
+    # What a line has beside its bar.
+    TEXT_WIDTH = 46
+
+    Sample = Struct.new(:at, :finished)
+
+    # @param herd [Herd]
+    def initialize(herd, output: $stdout)
+      @herd = herd
+      @output = output
+      @terminal = output.tty? && ENV["TERM"] != "dumb"
+      @blocks = output.external_encoding.nil? && Encoding.default_external == Encoding::UTF_8 ? %w[█ ░] : %w[# -]
+      @started_at = now
+      @samples = []
+      @drawn_at = -Float::INFINITY
+    end
+
+    # @param last [Boolean] whether to show it in any case, and to leave it there
+    def draw(last: false)
+      return if !last && now - @drawn_at < (@terminal ? TERMINAL_INTERVAL_S : LINE_INTERVAL_S)
+
+      @drawn_at = now
+      queues = @herd.progress
+      take_sample(queues)
+      @terminal ? draw_bars(queues, last) : @output.puts(line(queues))
+    end
+
+    private
+
+    def take_sample(queues)
+      @samples << Sample.new(now, queues.transform_values(&:last))
+      window_s = @terminal ? RATE_WINDOW_S : LINE_INTERVAL_S
+      @samples.shift while @samples.size > 2 && now - @samples[1].at >= window_s
+    end
+
+    def rate(queue)
+      first, last = @samples.values_at(0, -1)
+      seconds = last.at - first.at
+      seconds.zero? ? 0 : ((last.finished[queue] - first.finished.fetch(queue, 0)) / seconds).round
+    end
+
+    def draw_bars(queues, last)
+      lines = queues.map { |queue, (enqueued, finished)| bar_line(queue, enqueued, finished) } << process_line
+      @output.print lines.map { |line| "\e[2K#{line}\n" }.join
+      @output.print "\e[#{lines.size}A" unless last
+    end
+
+    def bar_line(queue, enqueued, finished)
+      filled = enqueued.zero? ? 0 : bar_width * finished / enqueued
+      bar = (@blocks.first * filled) + (@blocks.last * (bar_width - filled))
+      format(" %-10<queue>s %<bar>s %6<finished>d of %<enqueued>-6d %6<rate>d/s", queue: queue, bar: bar, finished: finished, enqueued: enqueued, rate: rate(queue))
+    end
+
+    def process_line
+      runs = DemoRun.group(:process).order(:process).count.map { |process, count| "#{process}: #{count}" }
+      " runs       #{runs.join("   ")}"[0, columns - 1]
+    end
+
+    def line(queues)
+      parts = queues.map { |queue, (enqueued, finished)| "#{queue} #{finished} of #{enqueued} (#{rate(queue)}/s)" }
+      format("%5.1<seconds>f s  %<parts>s", seconds: now - @started_at, parts: parts.join("   "))
+    end
+
+    def bar_width
+      (columns - TEXT_WIDTH).clamp(BAR_WIDTH)
+    end
+
+    def columns
+      @output.winsize.last.nonzero? || 80
+    end
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+  end
+end

@@ -5,6 +5,9 @@ require "securerandom"
 require "set"
 require "active_job"
 require "active_record"
+require "active_support/core_ext/object/blank"
+require "active_support/core_ext/string/filters"
+require "active_support/core_ext/string/inflections"
 require "active_support/tagged_logging"
 
 require "good_job/version"
@@ -163,7 +166,7 @@ module GoodJob
     def start_async
       return unless async_ready?
 
-      ActiveJob::Base # its adapter is made when it is loaded
+      load_queue_adapter
       Adapter.instances.each(&:start_async)
     rescue StandardError => e
       report_error(e)
@@ -184,6 +187,11 @@ module GoodJob
 
     private
 
+    # Active Job makes its adapter when its base class is loaded, which may be at the first job only.
+    def load_queue_adapter
+      ActiveJob::Base.queue_adapter
+    end
+
     def application?
       defined?(::Rails.application) && ::Rails.application ? true : false
     end
@@ -198,8 +206,4 @@ module GoodJob
   ActiveSupport.run_load_hooks(:good_job, self)
 end
 
-if defined?(Rails::Railtie)
-  require "good_job/railtie"
-else
-  GoodJob::Records.autoload_plainly
-end
+require "good_job/railtie"

@@ -11,7 +11,7 @@ RSpec.describe "Tidiness" do
   describe "layers" do
     # From the lowest to the highest: a module names modules of its own layer and of those before it.
     layers = {
-      words: %w[completion config due error event in_flight job outcome pace phase pool queue_selector transition wait_queue],
+      words: %w[completion config due error event in_flight job ledger outcome pace phase pool queue_selector transition wait_queue],
       postgres: %w[postgres],
       services: %w[services],
       runtime: %w[operation runtime]
@@ -34,7 +34,7 @@ RSpec.describe "Tidiness" do
       upward = Sources.code("ext/core/src/**/*.rs", except: ["ext/core/src/lib.rs"]).select do |line|
         named = line.text.scan(/\bcrate::[\w:]+/)
         named.reject! { |path| path.match?(exempt) } if line.path.end_with?("/config.rs")
-        named.any? { |path| rank.fetch(path[/crate::(\w+)/, 1], 0) > rank.fetch(module_of(line.path)) }
+        named.any? { |path| rank.fetch(path[/crate::(\w+)/, 1], 0) > rank.fetch(module_of(line.path), 0) }
       end
       expect_none upward, "Hand it down as an argument, or move this up (runtime → services → postgres → words):"
     end
@@ -144,7 +144,7 @@ RSpec.describe "Tidiness" do
 
     it "gives a reason for every dependency" do
       crates = Sources.paths("ext/**/Cargo.toml").flat_map do |path|
-        Sources.read(path)[/^\[dependencies\].*/m].scan(/^([\w-]+) = \{? ?(?!path)/).flatten
+        Sources.read(path)[/^\[dependencies\].*/m].scan(/^([\w-]+) = (?!\{ path)/).flatten
       end
       gems = Sources.read("good_job_rs.gemspec").scan(/add_dependency "([\w-]+)"/).flatten
       text = Sources.read("docs/dependencies.md")

@@ -20,6 +20,7 @@ module GoodJob
       end
     end
 
+    check_unknown_options!
     default_command :start
 
     desc "start", "Runs jobs until it is told to stop (INT or TERM; a second one stops at once)"
@@ -48,7 +49,9 @@ module GoodJob
 
       def load_application
         path = File.expand_path(ENVIRONMENT)
-        raise Thor::Error, "GoodJob: there is no #{ENVIRONMENT} in #{Dir.pwd}. Run good_job in the directory of a Rails application." unless File.exist?(path)
+        unless File.exist?(path)
+          raise Thor::Error, "GoodJob: there is no #{ENVIRONMENT} in #{Dir.pwd}. Run good_job in the directory of a Rails application."
+        end
 
         require path
         log_to_stdout

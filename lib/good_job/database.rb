@@ -16,8 +16,8 @@ module GoodJob
     def connection
       keywords = PG::Connection.conndefaults_hash
       # What PGSERVICE names is in the defaults already; a service of Active Record's configuration is for the runtime to refuse.
-      settings = keywords.except(:service).merge(settings_of_active_record.slice(*keywords.keys))
-      settings.transform_values(&:to_s).reject { |_keyword, value| value.empty? }
+      merged = keywords.except(:service).merge(settings_of_active_record.slice(*keywords.keys))
+      merged.transform_values(&:to_s).reject { |_keyword, value| value.empty? }
     end
 
     # @return [Hash] how a session has to be set up so that it agrees with the application's
@@ -85,7 +85,8 @@ module GoodJob
       return config.configuration_hash if config.adapter.to_s.match?(/postg/i)
 
       raise DatabaseError, "GoodJob needs PostgreSQL, but the database #{config.name.inspect} of #{@record_class} has the adapter " \
-                           "#{config.adapter.inspect}. Set GoodJob.active_record_parent_class to the name of a model class that is connected to PostgreSQL."
+                           "#{config.adapter.inspect}. Set GoodJob.active_record_parent_class to the name of a model class that is " \
+                           "connected to PostgreSQL."
     end
 
     # nil stands for DEFAULT.

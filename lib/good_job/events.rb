@@ -12,10 +12,10 @@ module GoodJob
       # @param name [String] with its suffix: "perform_job.good_job"
       # @param payload [Proc] makes the payload; called only when somebody listens
       # @yieldparam payload [Hash, nil] nil when nobody listens
-      def instrument(name, payload)
+      def instrument(name, payload, &block)
         return yield(nil) unless ActiveSupport::Notifications.notifier.listening?(name)
 
-        ActiveSupport::Notifications.instrument(name, payload.call) { |completed| yield(completed) }
+        ActiveSupport::Notifications.instrument(name, payload.call, &block)
       end
 
       # For what just happened and lasts no time.

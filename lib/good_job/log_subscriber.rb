@@ -47,16 +47,19 @@ module GoodJob
     end
 
     def scheduler_create_pool(event)
-      line(:info, "GoodJob #{VERSION} started scheduler with queues=#{event.payload[:performer_name]} max_threads=#{event.payload[:max_threads]}.", event)
+      queues, max_threads = event.payload.values_at(:performer_name, :max_threads)
+      line(:info, "GoodJob #{VERSION} started scheduler with queues=#{queues} max_threads=#{max_threads}.", event)
     end
 
     def scheduler_shutdown_start(event)
       timeout = event.payload[:timeout]
-      wait = if timeout.nil? || timeout.zero? then ""
-             elsif timeout.negative? then " Waiting for running jobs to finish."
-             else " Waiting up to #{timeout} seconds for running jobs to finish."
-             end
-      line(:info, "GoodJob is shutting down.#{wait}", event)
+      patience =
+        case timeout
+        when nil, 0 then ""
+        when (..0) then " Waiting for running jobs to finish."
+        else " Waiting up to #{timeout} seconds for running jobs to finish."
+        end
+      line(:info, "GoodJob is shutting down.#{patience}", event)
     end
 
     def scheduler_shutdown(event)

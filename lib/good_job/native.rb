@@ -73,7 +73,7 @@ module GoodJob
     # @!method next_event
     #   Waits for the next thing to tell.
     #   @return [Hash, nil] `{name: String, …}`, see {Events}; nil: stopped, nothing left to tell
-    class Runtime
+    class Runtime # rubocop:disable Lint/EmptyClass -- the library fills it
     end
 
     # A checkout holds one library for each Ruby, an installed gem just the one it was built for.

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-module GoodJob
+module GoodJob # rubocop:disable Style/Documentation -- good_job.rb
   # Ruby calls Process._fork for every fork but that of Process.daemon; there, and wherever this hook is not reached, the capsule notices
   # by the process id.
   module ProcessFork

@@ -11,8 +11,7 @@ module GoodJob
     config.good_job = ActiveSupport::OrderedOptions.new
 
     initializer "good_job.records" do
-      loader = ::Rails.autoloaders.main
-      loader ? loader.push_dir(Records::DIRECTORY, namespace: GoodJob) : Records.autoload_plainly
+      Records.hand_over(::Rails.autoloaders.main)
     end
 
     initializer "good_job.logger", after: :initialize_logger do

@@ -89,7 +89,7 @@ module GoodJob
 
     def params
       params = JSON.parse(@claim[:serialized_params] || "null")
-      raise PayloadError, "serialized_params is #{params.nil? ? "null" : "a JSON #{params.class}"}, not the object that Active Job writes" unless params.is_a?(Hash)
+      raise PayloadError, "serialized_params is #{params.inspect[0, 100]}, not the JSON object that Active Job writes" unless params.is_a?(Hash)
 
       params["provider_job_id"] = @job_id
       concurrency_key = @claim[:concurrency_key] and params["good_job_concurrency_key"] = concurrency_key

@@ -23,15 +23,14 @@ module GoodJob
 
       # Not an error to report: the runtime keeps trying, and says it once a cause.
       def unavailable(event)
-        LogSubscriber.log(:error, "GoodJob cannot run jobs: #{event[:message]} #{event[:hint]}")
+        LogSubscriber.log(:error, "GoodJob cannot run jobs: #{event[:message]}; #{event[:hint]}.")
         Events.tell("notifier_notify_error.good_job", error: DatabaseError.new(event[:message])) if event[:reason] == "listen"
       end
 
       def lost_lease(event)
-        GoodJob.report_error(LostLeaseError.new(
-          "Job #{event[:job_id]} ended here (#{event[:action]}) after its lease had been given to another process, which took this one " \
-          "for dead. Nothing of this run was stored; the job runs, or has run, a second time."
-        ))
+        message = "Job #{event[:job_id]} ended here (#{event[:action]}) after its lease had gone to another process, which took this one " \
+                  "for dead. Nothing of this run was stored; the job runs, or has run, a second time."
+        GoodJob.report_error(LostLeaseError.new(message))
       end
     end
   end

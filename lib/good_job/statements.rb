@@ -3,8 +3,8 @@
 module GoodJob
   # Runs the queue's statements on the application's own connection: in its transaction, if one is open.
   module Statements
-    PLACEHOLDER = /\{(\w+)\}/.freeze
-    COMMENT = /^--.*\n/.freeze
+    PLACEHOLDER = /\{(\w+)\}/
+    COMMENT = /^--.*\n/
 
     @texts = {}
 

@@ -56,7 +56,9 @@ module GoodJob
       # @param rack_app [#call] what a Puma server serves
       # @return [Boolean] whether it is what Puma was started for
       def application?(rack_app)
-        rack_app.class.name == "Puma::Configuration::ConfigMiddleware" || rack_app.equal?(::Rails.application)
+        return true if defined?(::Puma::Configuration::ConfigMiddleware) && rack_app.is_a?(::Puma::Configuration::ConfigMiddleware)
+
+        defined?(::Rails.application) && rack_app.equal?(::Rails.application) ? true : false
       end
 
       private

@@ -21,9 +21,12 @@ module Show
     attr_reader :counts
     # @return [Time, nil] when the stampede began
     attr_reader :stampede_at
+    # @return [Hash{String => Array(Integer, Integer)}] by queue: how many were enqueued, and how many had ended at the last look
+    attr_reader :progress
 
     def initialize
-      @counts = Hash.new(0)
+      @counts = [*KINDS.keys, STAMPEDE].to_h { |kind| [kind, 0] }
+      @progress = {}
       @turns = MIXTURE.flat_map { |kind, count| [kind] * count }.shuffle.cycle
     end
 
@@ -40,23 +43,24 @@ module Show
       end
     end
 
-    # @param jobs [Integer]
+    # Enqueues some more of so many jobs that come all at once.
+    # @return [Boolean] whether these are all
     def stampede(jobs)
-      @stampede_at = Time.current
-      Array.new(jobs) { MouseJob.new }.each_slice(SLICE) do |slice|
-        ActiveJob::Base.queue_adapter.enqueue_all(slice)
-        @counts[STAMPEDE] += slice.size
-      end
+      @stampede_at ||= Time.current
+      slice = Array.new([jobs - @counts[STAMPEDE], SLICE].min) { MouseJob.new }
+      ActiveJob::Base.queue_adapter.enqueue_all(slice)
+      (@counts[STAMPEDE] += slice.size) == jobs
     end
 
+    # Takes a look at {#progress}.
+    def look
+      counts = GoodJob::Job.group(:queue_name).order(:queue_name).pluck(:queue_name, Arel.sql("count(*)"), Arel.sql("count(finished_at)"))
+      @progress = counts.to_h { |queue, *numbers| [queue, numbers] }
+    end
+
+    # @return [Boolean] whether everything was, at the last look
     def finished?
-      progress.values.all? { |enqueued, finished| enqueued == finished }
-    end
-
-    # @return [Hash{String => Array(Integer, Integer)}] by queue: how many were enqueued, how many have ended
-    def progress
-      GoodJob::Job.group(:queue_name).order(:queue_name).pluck(:queue_name, Arel.sql("count(*)"), Arel.sql("count(finished_at)"))
-                  .to_h { |queue, enqueued, finished| [queue, [enqueued, finished]] }
+      progress.values.all? { |enqueued, finished| enqueued == finished } && progress.values.sum(&:first) == size
     end
   end
 end

@@ -5,9 +5,8 @@ require "io/console"
 module Show
   # How far the herd is: bars that are drawn anew in a terminal, a line now and then elsewhere.
   class Progress
-    TERMINAL_INTERVAL_S = 0.1
     LINE_INTERVAL_S = 2
-    RATE_WINDOW_S = 1.0
+    RATE_WINDOW_S = 1
     BAR_WIDTH = 10..50
     # What a line has beside its bar.
     TEXT_WIDTH = 46
@@ -22,25 +21,30 @@ module Show
       @blocks = output.external_encoding.nil? && Encoding.default_external == Encoding::UTF_8 ? %w[█ ░] : %w[# -]
       @started_at = now
       @samples = []
-      @drawn_at = -Float::INFINITY
+      @height = 0
     end
 
-    # @param last [Boolean] whether to show it in any case, and to leave it there
-    def draw(last: false)
-      return if !last && now - @drawn_at < (@terminal ? TERMINAL_INTERVAL_S : LINE_INTERVAL_S)
+    # Shows the herd as it was at the last look.
+    def draw
+      take_sample
+      if @terminal
+        draw_bars
+      elsif @line_at.nil? || now - @line_at >= LINE_INTERVAL_S
+        @output.puts line
+        @line_at = now
+      end
+    end
 
-      @drawn_at = now
-      queues = @herd.progress
-      take_sample(queues)
-      @terminal ? draw_bars(queues, last) : @output.puts(line(queues))
+    # What comes next is written below.
+    def leave
+      @terminal ? @output.print("\n" * @height) : @output.puts(line)
     end
 
     private
 
-    def take_sample(queues)
-      @samples << Sample.new(now, queues.transform_values(&:last))
-      window_s = @terminal ? RATE_WINDOW_S : LINE_INTERVAL_S
-      @samples.shift while @samples.size > 2 && now - @samples[1].at >= window_s
+    def take_sample
+      @samples << Sample.new(now, @herd.progress.transform_values(&:last))
+      @samples.shift while @samples.size > 2 && now - @samples[1].at >= RATE_WINDOW_S
     end
 
     def rate(queue)
@@ -49,10 +53,10 @@ module Show
       seconds.zero? ? 0 : ((last.finished[queue] - first.finished.fetch(queue, 0)) / seconds).round
     end
 
-    def draw_bars(queues, last)
-      lines = queues.map { |queue, (enqueued, finished)| bar_line(queue, enqueued, finished) } << process_line
-      @output.print lines.map { |line| "\e[2K#{line}\n" }.join
-      @output.print "\e[#{lines.size}A" unless last
+    def draw_bars
+      lines = @herd.progress.map { |queue, numbers| bar_line(queue, *numbers) } << process_line
+      @output.print lines.map { |line| "\e[2K#{line}\n" }.join, "\e[#{lines.size}A"
+      @height = lines.size
     end
 
     def bar_line(queue, enqueued, finished)
@@ -66,8 +70,8 @@ module Show
       " runs       #{runs.join("   ")}"[0, columns - 1]
     end
 
-    def line(queues)
-      parts = queues.map { |queue, (enqueued, finished)| "#{queue} #{finished} of #{enqueued} (#{rate(queue)}/s)" }
+    def line
+      parts = @herd.progress.map { |queue, (enqueued, finished)| "#{queue} #{finished} of #{enqueued} (#{rate(queue)}/s)" }
       format("%5.1<seconds>f s  %<parts>s", seconds: now - @started_at, parts: parts.join("   "))
     end
 

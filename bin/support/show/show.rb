@@ -19,6 +19,8 @@ module Show
     # Longest that the jobs which are still there may take once no more are enqueued.
     FINISH_LIMIT_S = 60
     TICK_S = 0.02
+    LOOK_INTERVAL_S = 0.1
+    SIGNALS = %w[INT TERM HUP].freeze
 
     # @param length [Length]
     def initialize(length)
@@ -35,7 +37,6 @@ module Show
       warn "\nbin/demo: #{e.message}"
       1
     rescue SignalException => e
-      puts "\nEnded by SIG#{Signal.signame(e.signo)}."
       128 + e.signo
     end
 
@@ -44,63 +45,68 @@ module Show
     def perform(stage)
       @steps.run("database") { stage.migrate }
       @steps.run("processes") { stage.start }
-      puts "\nThe application is at #{stage.url}; it runs jobs of #{Stage::WEB_QUEUES}, the worker #{Stage::WORKER_QUEUES}.\n\n"
+      puts "\nThe application is at #{stage.url}; it runs jobs of #{Stage::WEB_QUEUES}, the worker of #{Stage::WORKER_QUEUES}.\n\n"
       @herd = Herd.new
       @progress = Progress.new(@herd)
-      interrupted = interruption { drive }
+      obeying_signals { drive }
       exits = @steps.run("shutdown") { stage.stop }
-      conclude(exits, interrupted)
+      conclude(exits)
     end
 
-    # @return [SignalException, nil] what ended it early
-    def interruption
+    # A signal ends the show between two enqueues, not within one, so that the numbers are right. The next one is not waited for.
+    def obeying_signals
+      SIGNALS.each { |signal| trap(signal) { @ended_by ||= signal } }
       yield
-      nil
-    rescue SignalException => e
-      e
+    ensure
+      SIGNALS.each { |signal| trap(signal, "DEFAULT") }
     end
 
     def drive
-      @stream_s = @steps.run("stream") { stream }
-      @stampede_s = @steps.run("stampede") { stampede }
+      @steps.run("stream") { stream }
+      @stampede_s = @steps.run("stampede") { stampede } unless @ended_by
     end
 
     def stream
-      seconds = timed do |elapsed_s|
-        @herd.enqueue_until(elapsed_s)
+      show do |elapsed_s|
+        @herd.enqueue_until([elapsed_s, @length.stream_s].min)
         elapsed_s >= @length.stream_s
       end
-      seconds + finish
     end
 
     def stampede
-      started = now
-      @herd.stampede(@length.stampede_jobs)
-      finish
-      now - started
+      show { @herd.stampede(@length.stampede_jobs) }
     end
 
-    def finish
-      timed { |elapsed_s| @herd.finished? || elapsed_s > FINISH_LIMIT_S }
-    end
-
-    # Draws the progress until the block, given the seconds that have passed, says that it is over.
+    # Draws the progress until all is enqueued, as the block tells, and finished.
+    # @yieldparam elapsed_s [Float]
     # @return [Float] seconds
-    def timed
+    def show
       started = now
-      loop do
-        over = yield(now - started)
-        @progress.draw(last: over)
-        return now - started if over
+      deadline = nil
+      until @ended_by
+        deadline ||= now + FINISH_LIMIT_S if yield(now - started)
+        break if look && deadline && (@herd.finished? || now > deadline)
 
         sleep TICK_S
       end
+      @progress.leave
+      now - started
     end
 
-    def conclude(exits, interrupted)
-      verdict = Verdict.new(@herd, exits, complete: interrupted.nil?)
+    # @return [Boolean] whether it was time to look
+    def look
+      return false if @looked_at && now - @looked_at < LOOK_INTERVAL_S
+
+      @herd.look
+      @progress.draw
+      @looked_at = now
+      true
+    end
+
+    def conclude(exits)
+      verdict = Verdict.new(@herd, exits, complete: @ended_by.nil?)
       Summary.new(@herd, verdict, exits, stampede_s: @stampede_s).print
-      raise interrupted if interrupted
+      return 128 + Signal.list.fetch(@ended_by) if @ended_by
 
       verdict.faults.empty? ? 0 : 1
     end

@@ -48,7 +48,7 @@ module Show
 
     def start
       run("web", *%w[bundle exec puma --config config/puma.rb --bind], "tcp://127.0.0.1:#{port}")
-      run("worker", *%w[bundle exec good_job start], "--queues=#{WORKER_QUEUES}")
+      run("worker", "bin/good_job", "start", "--queues=#{WORKER_QUEUES}")
       load_application
       wait_for("web") { serving? }
       @children.each { |name, child| wait_for(name) { runs_jobs?(child) } }

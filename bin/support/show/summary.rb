@@ -20,7 +20,7 @@ module Show
 
     def print
       puts
-      line "Enqueued", @herd.counts.map { |kind, count| "#{count} #{kind}" }.join(", ")
+      line "Enqueued", @herd.counts.reject { |_kind, count| count.zero? }.map { |kind, count| "#{count} #{kind}" }.join(", ")
       line "Finished", "#{GoodJob::Job.finished.count} of #{@herd.size} jobs, #{GoodJob::Job.discarded.count} of them with an error"
       DemoRun.by_process_and_queue.group_by { |(process, _queue), _count| process }.each { |process, rows| line("Runs of #{process[/\w+/]}", runs(rows)) }
       line "Started", latency

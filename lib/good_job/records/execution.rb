@@ -7,6 +7,7 @@ module GoodJob
     self.implicit_order_column = "created_at"
 
     alias_attribute :performed_at, :created_at
+    attribute :duration, :interval
     enum_column :error_event, ERROR_EVENTS
 
     belongs_to :job, class_name: "GoodJob::Job", foreign_key: :active_job_id, primary_key: :active_job_id, optional: true, inverse_of: :executions
@@ -35,11 +36,10 @@ module GoodJob
 
     # @return [Symbol] :running, :discarded, :retried or :succeeded
     def status
-      if finished_at.nil? then :running
-      elsif error.blank? then :succeeded
-      elsif job&.finished_at then :discarded
-      else :retried
-      end
+      return :running if finished_at.nil?
+      return :succeeded if error.blank?
+
+      job&.finished_at ? :discarded : :retried
     end
 
     ActiveSupport.run_load_hooks(:good_job_execution, self)

@@ -47,12 +47,11 @@ module GoodJob
 
     # @return [Symbol] :discarded, :succeeded, :running, :queued, :retried or :scheduled
     def status
-      if finished? then error.present? ? :discarded : :succeeded
-      elsif performed_at.present? then :running
-      elsif scheduled_at.nil? || scheduled_at <= Time.current then :queued
-      elsif error.present? then :retried
-      else :scheduled
-      end
+      return error.present? ? :discarded : :succeeded if finished?
+      return :running if performed_at.present?
+      return :queued if scheduled_at.nil? || scheduled_at <= Time.current
+
+      error.present? ? :retried : :scheduled
     end
 
     # @return [Time] when the status became what it is

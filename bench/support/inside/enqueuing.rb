@@ -1,0 +1,51 @@
+# frozen_string_literal: true
+
+module Bench
+  module Inside
+    # Enqueues jobs, as an application does.
+    module Enqueuing
+      BULK_SLICE = 1_000
+
+      class << self
+        # Ready no-op jobs, as fast as can be.
+        def bulk(count:)
+          Array.new(count) { NoopJob.new }.each_slice(BULK_SLICE) { |slice| ActiveJob::Base.queue_adapter.enqueue_all(slice) }
+          count
+        end
+
+        # One {LatencyJob} after the other.
+        # @return [Array<Array(Integer, Integer)>] number, and µs when its perform_later was called
+        def steadily(count:, first:, interval_ms:)
+          Pace.new(interval_ms).each(count) do |index|
+            called_at = Process.clock_gettime(Process::CLOCK_MONOTONIC, :microsecond)
+            LatencyJob.perform_later(first + index)
+            [first + index, called_at]
+          end
+        end
+      end
+    end
+
+    # Calls something at even intervals.
+    class Pace
+      def initialize(interval_ms)
+        @interval_s = interval_ms / 1000.0
+      end
+
+      # @return [Array] what the block returned
+      def each(count)
+        started = now
+        Array.new(count) do |index|
+          pause = started + (index * @interval_s) - now
+          sleep pause if pause.positive?
+          yield index
+        end
+      end
+
+      private
+
+      def now
+        Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      end
+    end
+  end
+end

@@ -1,0 +1,46 @@
+# frozen_string_literal: true
+
+module Bench
+  module Inside
+    # The queue's worker in this process, and what ran in it.
+    module Worker
+      READY_LIMIT_S = 30
+
+      class << self
+        # @return [Float] when it was started, by the monotonic clock, which all processes of a machine share
+        def start(threads:)
+          started_at = now
+          Inside.queue.start(threads: threads)
+          @running = true
+          started_at
+        end
+
+        # Starts it and waits until it waits for jobs.
+        def start_idle(threads:)
+          deadline = start(threads: threads) + READY_LIMIT_S
+          until Inside.queue.ready?
+            raise "the worker was not ready within #{READY_LIMIT_S} s" if now > deadline
+
+            sleep 0.01
+          end
+        end
+
+        def stop
+          Inside.queue.stop if @running
+          @running = false
+        end
+
+        # @return [Hash] how many runs of {NoopJob} there were, and of how many jobs
+        def runs
+          { runs: NoopJob::RUNS.size, jobs: NoopJob::RUNS.uniq.size }
+        end
+
+        private
+
+        def now
+          Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        end
+      end
+    end
+  end
+end

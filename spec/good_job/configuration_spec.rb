@@ -1,0 +1,105 @@
+# frozen_string_literal: true
+
+require "good_job"
+
+RSpec.describe GoodJob::Configuration do
+  def configuration(explicit = {}, rails: {}, env: {}, rails_env: "production", cli: false)
+    described_class.new(explicit, rails: rails, env: env, rails_env: rails_env, cli: cli)
+  end
+
+  # Every setting: key, environment variable, a value as the environment gives it, what becomes of it, a value that is refused.
+  [
+    [:execution_mode, "GOOD_JOB_EXECUTION_MODE", "async_all", :async_all, "sometimes"],
+    [:queues, "GOOD_JOB_QUEUES", "mice:2;elephants", "mice:2;elephants", "mice:2;;elephants"],
+    [:max_threads, "GOOD_JOB_MAX_THREADS", "7", 7, "0"],
+    [:poll_interval, "GOOD_JOB_POLL_INTERVAL", "0.5", 0.5, "often"],
+    [:max_cache, "GOOD_JOB_MAX_CACHE", "0", 0, "-1"],
+    [:shutdown_timeout, "GOOD_JOB_SHUTDOWN_TIMEOUT", "25", 25.0, "soon"],
+    [:idle_timeout, "GOOD_JOB_IDLE_TIMEOUT", "60", 60.0, "x"],
+    [:enable_cron, "GOOD_JOB_ENABLE_CRON", "1", true, "perhaps"],
+    [:cron, "GOOD_JOB_CRON", '{"a":{"cron":"* * * * *"}}', { a: { cron: "* * * * *" } }, "[]"],
+    [:cron_graceful_restart_period, "GOOD_JOB_CRON_GRACEFUL_RESTART_PERIOD", "300", 300.0, "x"],
+    [:queue_select_limit, "GOOD_JOB_QUEUE_SELECT_LIMIT", "10", 10, "0"],
+    [:cleanup_discarded_jobs, "GOOD_JOB_CLEANUP_DISCARDED_JOBS", "false", false, "x"],
+    [:cleanup_preserved_jobs_before_seconds_ago, "GOOD_JOB_CLEANUP_PRESERVED_JOBS_BEFORE_SECONDS_AGO", "60", 60.0, "x"],
+    [:cleanup_interval_jobs, "GOOD_JOB_CLEANUP_INTERVAL_JOBS", "0", nil, "-2"],
+    [:cleanup_interval_seconds, "GOOD_JOB_CLEANUP_INTERVAL_SECONDS", "-1", -1, "x"],
+    [:enable_listen_notify, "GOOD_JOB_ENABLE_LISTEN_NOTIFY", "false", false, "x"],
+    [:lock_strategy, "GOOD_JOB_LOCK_STRATEGY", "hybrid", :hybrid, "hope"],
+    [:enable_pauses, "GOOD_JOB_ENABLE_PAUSES", "t", true, "x"],
+    [:advisory_lock_heartbeat, "GOOD_JOB_ADVISORY_LOCK_HEARTBEAT", "true", true, "x"],
+    [:lower_thread_priority, "GOOD_JOB_LOWER_THREAD_PRIORITY", "off", false, "x"],
+    [:pidfile, "GOOD_JOB_PIDFILE", "tmp/a.pid", "tmp/a.pid", nil],
+    [:probe_port, "GOOD_JOB_PROBE_PORT", "7001", 7001, "65536"],
+    [:probe_handler, "GOOD_JOB_PROBE_HANDLER", "webrick", :webrick, "x"]
+  ].each do |key, variable, text, value, refused|
+    it "reads #{key} from #{variable}, config.good_job and explicit options, the last one first" do
+      expect(configuration(env: { variable => text }).public_send(key)).to eq value
+      expect(configuration(rails: { key => text }, env: { variable => refused }).public_send(key)).to eq value
+      expect(configuration({ key => text }, rails: { key => refused }).public_send(key)).to eq value
+    end
+
+    next unless refused
+
+    it "refuses #{refused.inspect} for #{key}, naming the setting and the value" do
+      expect { configuration(env: { variable => refused }) }.to raise_error(ArgumentError, /#{variable} is #{Regexp.escape(refused.inspect)}, but must be/)
+      expect { configuration(rails: { key => refused }) }.to raise_error(ArgumentError, /config\.good_job\.#{key}/)
+    end
+  end
+
+  it "takes RAILS_MAX_THREADS where GOOD_JOB_MAX_THREADS is not set" do
+    expect(configuration(env: { "RAILS_MAX_THREADS" => "9" }).max_threads).to eq 9
+    expect(configuration(env: { "RAILS_MAX_THREADS" => "9", "GOOD_JOB_MAX_THREADS" => "3" }).max_threads).to eq 3
+  end
+
+  it "takes an empty environment variable, nil and false (except for switches) as not set" do
+    expect(configuration(rails: { max_threads: false, queues: nil }, env: { "GOOD_JOB_MAX_THREADS" => "" })).to have_attributes(max_threads: 5, queues: "*")
+    expect(configuration(rails: { enable_listen_notify: false }).enable_listen_notify).to be false
+  end
+
+  it "takes true and an empty text for a cleanup interval as its default, false as never" do
+    expect(configuration(rails: { cleanup_interval_jobs: true }).cleanup_interval_jobs).to eq 1000
+    expect(configuration(rails: { cleanup_interval_jobs: false }).cleanup_interval_jobs).to be_nil
+    expect(configuration(rails: { cleanup_interval_seconds: "" }).cleanup_interval_seconds).to eq 600
+  end
+
+  it "takes durations for seconds" do
+    expect(configuration(rails: { shutdown_timeout: 2.minutes }).shutdown_timeout).to eq 120.0
+  end
+
+  it "refuses an unknown key and lists the known ones" do
+    expect { configuration(rails: { max_treads: 3 }) }.to raise_error(ArgumentError, /unknown config\.good_job key :max_treads.*max_threads/)
+    expect { configuration({ colour: 1 }) }.to raise_error(ArgumentError, /unknown option :colour/)
+  end
+
+  it "bears settings of older versions that mean nothing any more" do
+    expect { configuration(rails: { smaller_number_is_higher_priority: true }) }.not_to raise_error
+  end
+
+  it "defaults to async in development, inline in test, external elsewhere and in the executable" do
+    modes = %w[development test production staging].map { |rails_env| configuration(rails_env: rails_env).execution_mode }
+    expect(modes).to eq %i[async inline external external]
+    expect(configuration(rails_env: "development", cli: true).execution_mode).to eq :external
+  end
+
+  it "turns async into external inside the executable, and keeps async_all and inline" do
+    modes = %i[async async_server async_all inline external].map { |mode| configuration(rails: { execution_mode: mode }, cli: true).execution_mode }
+    expect(modes).to eq %i[external external async_all inline external]
+  end
+
+  it "polls every 10 seconds, but not in development's async modes" do
+    expect(configuration.poll_interval_us).to eq 10_000_000
+    expect(configuration(rails_env: "development").poll_interval_us).to be_nil
+    expect(configuration(rails_env: "development", rails: { execution_mode: :external }).poll_interval_us).to eq 10_000_000
+    expect(configuration(rails: { poll_interval: 0 }).poll_interval_us).to be_nil
+  end
+
+  it "quotes what is wrong with a queue string" do
+    expect { configuration(rails: { queues: ":2" }) }.to raise_error(ArgumentError, /":2"/)
+    expect { configuration(rails: { queues: 5 }) }.to raise_error(ArgumentError, /config\.good_job\.queues is 5, but must be a string/)
+  end
+
+  it "is frozen" do
+    expect(configuration).to be_frozen
+  end
+end

@@ -28,7 +28,7 @@ require "good_job/runtime_events"
 require "good_job/inline"
 require "good_job/worker"
 require "good_job/capsule"
-require "good_job/capsule/launch"
+require "good_job/async"
 require "good_job/web_server"
 require "good_job/adapter"
 require "good_job/process_fork"
@@ -124,8 +124,7 @@ module GoodJob
     # @return [Integer] how many were run
     # @raise [Exception] what a job did not handle
     def perform_inline(queue_string = "*", limit: nil)
-      queues = Native.parse_queues(queue_string).first.fetch(:queues)
-      Inline.new(process_id: capsule.process_id).perform_due(queues, limit: limit)
+      Inline.new(process_id: capsule.process_id).perform_due(queue_string, limit: limit)
     end
 
     # @return [Boolean] whether this is the `good_job` executable
@@ -150,26 +149,7 @@ module GoodJob
 
     # @return [Boolean] whether the application has been initialized, so that jobs may be run
     def async_ready?
-      @async_ready == true
-    end
-
-    # To be called once the application has been initialized.
-    def application_initialized
-      @async_ready = true
-      return unless configuration.async? || Adapter.instances.any?(&:async_mode?)
-
-      WebServer.watch
-      start_async
-    end
-
-    # Starts the async modes, where this process should run jobs. An error is reported: a web server goes on serving.
-    def start_async
-      return unless async_ready?
-
-      load_queue_adapter
-      Adapter.instances.each(&:start_async)
-    rescue StandardError => e
-      report_error(e)
+      Async.ready?
     end
 
     # Tells the log and {.on_thread_error} of an error.
@@ -186,11 +166,6 @@ module GoodJob
     end
 
     private
-
-    # Active Job makes its adapter when its base class is loaded, which may be at the first job only.
-    def load_queue_adapter
-      ActiveJob::Base.queue_adapter
-    end
 
     def application?
       defined?(::Rails.application) && ::Rails.application ? true : false

@@ -47,6 +47,11 @@ module Bench
       Integer(connection.exec("SELECT count(*) FROM good_jobs WHERE finished_at IS NOT NULL").getvalue(0, 0))
     end
 
+    # @return [Integer] how many jobs have not
+    def waiting_count(connection)
+      Integer(connection.exec("SELECT count(*) FROM good_jobs WHERE finished_at IS NULL").getvalue(0, 0))
+    end
+
     # @return [Array<String>] what is wrong with the tables after so many jobs ran once each
     def faults(connection, count)
       row = connection.exec(<<~SQL).first.transform_values { |value| Integer(value) }

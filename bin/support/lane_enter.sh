@@ -25,4 +25,5 @@ status=0
 chroot "$root" /bin/bash -c 'cd "$1" && shift && exec "$@"' lane "$project" "$@" || status=$?
 # A clean stop: whatever still runs is killed with the namespace, and Postgres would have to recover the next time.
 chroot "$root" "$project/bin/postgres" stop >/dev/null 2>&1 || true
+if [ -n "${POSTGRES_DIRECTORY:-}" ]; then rm -rf "$POSTGRES_DIRECTORY"; fi
 exit "$status"

@@ -17,7 +17,7 @@ module GoodJob
       @execution_mode = Configuration.new({ execution_mode: execution_mode }, rails: {}, env: {}).execution_mode if execution_mode
       @capsule = _capsule
       INSTANCES << self
-      start_async if GoodJob.async_ready?
+      start_async if Async.ready?
     end
 
     # @param job [ActiveJob::Base]
@@ -114,7 +114,7 @@ module GoodJob
 
     # In a process that was forked from a running one.
     def start_async_on_need
-      start_async if GoodJob.async_ready?
+      start_async if Async.ready?
     end
 
     def retry_in_place(run, job, row)

@@ -1,9 +1,12 @@
 # frozen_string_literal: true
 
+require "good_job/capsule/crew"
+require "good_job/capsule/launch"
+
 module GoodJob
-  # Everything that one process owns to run jobs: the runtime, the threads that run what it claims, and one thread that listens to what
-  # it has to tell. Starts at most once; after a shutdown only {#restart} starts it again. A forked process has none of it: there the
-  # capsule is as new.
+  # Everything that one process owns to run jobs: the runtime, the crew of threads that run what it claims, and one thread that listens
+  # to what it has to tell. Starts at most once; after a shutdown only {#restart} starts it again. A forked process has none of it: there
+  # the capsule is as new.
   class Capsule
     # What the end of a shutdown may take after the running jobs have been interrupted: their `ensure` blocks, and saving outcomes.
     KILL_GRACE_S = 5
@@ -58,16 +61,15 @@ module GoodJob
       leave_parent
       timeout = configuration.shutdown_timeout if timeout == NONE
       closer = @mutex.synchronize { close(timeout) }
-      return if closer.nil? || timeout.nil?
-      return if closer.join(timeout.negative? ? nil : timeout)
+      return if closer.nil? || timeout.nil? || closer.join(timeout.negative? ? nil : timeout)
 
-      kill_workers
-      closer.join(KILL_GRACE_S) || force_stop
+      kill_jobs
+      closer.join(KILL_GRACE_S) || stop_in_thread(KILL_GRACE_S)
     end
 
     # @param timeout [Numeric] see {#shutdown}
     def restart(timeout: -1)
-      Events.tell("scheduler_restart_pools.good_job", process_id: ::Process.pid)
+      tell_of("scheduler_restart_pools")
       shutdown(timeout: timeout)
       start(force: true)
     end
@@ -84,7 +86,12 @@ module GoodJob
 
     # @return [Boolean] whether no job is running here
     def idle?
-      forked? || @workers.none?(&:job_id)
+      forked? || @crew.nil? || @crew.idle?
+    end
+
+    # @return [Array<Worker>]
+    def workers
+      forked? || @crew.nil? ? [] : @crew.workers
     end
 
     # @return [String] uuid under which this process holds jobs
@@ -99,11 +106,6 @@ module GoodJob
       @runtime&.snapshot
     end
 
-    # @return [Array<Worker>]
-    def workers
-      forked? ? [] : @workers
-    end
-
     # In a forked process: forgets what belongs to the parent, without touching it.
     def leave_parent
       become_new if forked?
@@ -115,15 +117,13 @@ module GoodJob
       @pid != ::Process.pid
     end
 
-    # The runtime of the parent must not be freed here, nor is it: the library leaves alone what it did not make in this process.
+    # The parent's runtime may be collected here: the library leaves alone what it did not make in this process.
     def become_new
       @pid = ::Process.pid
       @process_id = SecureRandom.uuid
       @mutex = Mutex.new
       @state = :new
-      @runtime = nil
-      @workers = []
-      @closer = nil
+      @runtime = @crew = @closer = nil
     end
 
     def launch
@@ -131,36 +131,15 @@ module GoodJob
       @runtime.start
       @closer = nil
       listen_to(@runtime)
-      @workers = @runtime.pools.each_with_index.flat_map { |pool, index| start_pool(pool, index) }
+      @runtime.pools.each { |pool| tell_of("scheduler_create_pool", performer_name: pool[:name], max_threads: pool[:max_threads]) }
+      @crew = Crew.new(@runtime, low_priority: configuration.lower_thread_priority).start
       shut_down_at_exit
-    end
-
-    def start_pool(pool, index)
-      Events.tell("scheduler_create_pool.good_job", scheduler_payload(performer_name: pool[:name], max_threads: pool[:max_threads]))
-      Array.new(pool[:max_threads]) { |number| start_worker(index, "good_job #{pool[:name]} #{number + 1}") }
-    end
-
-    def start_worker(pool_index, name)
-      Worker.new(
-        runtime: @runtime, pool_index: pool_index, name: name, low_priority: configuration.lower_thread_priority, on_end: method(:worker_ended)
-      ).start
-    end
-
-    # A thread that was killed from outside, or by its job, is replaced.
-    def worker_ended(worker)
-      return if forked?
-
-      @mutex.synchronize do
-        next unless @state == :running && @workers.delete(worker)
-
-        @workers += [start_worker(worker.pool_index, worker.name)]
-      end
     end
 
     def listen_to(runtime)
       thread = Thread.new do
         while (event = runtime.next_event)
-          tell(event)
+          hear(event)
         end
       rescue ForkedError
         nil
@@ -168,7 +147,7 @@ module GoodJob
       thread.name = "good_job events"
     end
 
-    def tell(event)
+    def hear(event)
       RuntimeEvents.handle(event)
       @observer&.call(event)
     rescue StandardError => e
@@ -179,46 +158,38 @@ module GoodJob
       return unless @state == :running
 
       @state = :draining
-      @workers.each(&:shut_down)
+      @crew.shut_down
       @runtime.drain
     end
 
-    # @return [Thread, nil] waits for the workers, then saves and takes leave; nil: there is nothing to close
+    # @return [Thread, nil] waits for the jobs, then saves and takes leave; nil: there is nothing to close
     def close(timeout)
       return @closer if @closer || @state == :new
 
-      Events.tell("scheduler_shutdown_start.good_job", scheduler_payload(timeout: timeout))
+      tell_of("scheduler_shutdown_start", timeout: timeout)
       begin_draining
-      runtime = @runtime
-      workers = @workers
       @closer = Thread.new do
-        workers.each(&:join)
-        stop(runtime, nil, timeout)
+        @crew.join
+        stop(nil, timeout)
       end
     end
 
-    # The thread that stops the runtime waits inside the library; it is never the main thread, which must stay open to signals.
-    def stop(runtime, timeout_us, timeout)
-      saved = runtime.stop(timeout_us)
+    def kill_jobs
+      job_ids = @crew.kill
+      tell_of("scheduler_shutdown_kill", active_job_ids: job_ids) if job_ids.any?
+    end
+
+    # Waiting inside the library is never for the main thread: on Ruby 3.1 it would not see signals meanwhile.
+    def stop_in_thread(seconds)
+      Thread.new { stop(seconds * 1_000_000, seconds) }.join
+    end
+
+    def stop(patience_us, timeout)
+      saved = @runtime.stop(patience_us)
+      unsaved = @runtime.snapshot[:unsaved_outcomes]
       @state = :stopped
-      unsaved = runtime.snapshot[:unsaved_outcomes] unless saved
       LogSubscriber.log(:error, "GoodJob could not save how #{unsaved} jobs ended; they will run again.") unless saved
-      Events.tell("scheduler_shutdown.good_job", scheduler_payload(timeout: timeout))
-    end
-
-    def kill_workers
-      running = @workers.select(&:alive?)
-      job_ids = running.map(&:job_id).compact
-      Events.tell("scheduler_shutdown_kill.good_job", scheduler_payload(active_job_ids: job_ids)) if job_ids.any?
-      running.each(&:kill)
-    end
-
-    def force_stop
-      Thread.new { stop(@runtime, KILL_GRACE_S * 1_000_000, KILL_GRACE_S) }.join
-    end
-
-    def scheduler_payload(payload)
-      { scheduler: self, process_id: ::Process.pid, thread_name: Thread.current.name }.merge(payload)
+      tell_of("scheduler_shutdown", timeout: timeout)
     end
 
     def shut_down_at_exit
@@ -226,6 +197,10 @@ module GoodJob
 
       @exit_pid = pid = @pid
       at_exit { shutdown if ::Process.pid == pid }
+    end
+
+    def tell_of(name, payload = {})
+      Events.tell("#{name}.good_job", { scheduler: self, process_id: ::Process.pid, thread_name: Thread.current.name }.merge(payload))
     end
   end
 end

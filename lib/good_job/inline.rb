@@ -22,11 +22,13 @@ module GoodJob
     end
 
     # Runs what is due, until nothing is.
-    # @param queues [Hash] see {Native.parse_queues}
+    # @param queue_string [String] one pool, as in `config.good_job.queues`
     # @param limit [Integer, nil] at most so many runs
     # @return [Integer] how many there were
     # @raise [Exception] what a job did not handle; the jobs after it are not run
-    def perform_due(queues, limit: nil)
+    # @raise [ArgumentError] the queue string makes no sense
+    def perform_due(queue_string, limit: nil)
+      queues = selection(queue_string)
       count = 0
       while (limit.nil? || count < limit) && (claim = claim_next(queues: queues))
         count += 1
@@ -36,6 +38,13 @@ module GoodJob
     end
 
     private
+
+    def selection(queue_string)
+      pools = Native.parse_queues(queue_string)
+      raise ArgumentError, "GoodJob: #{queue_string.inspect} has #{pools.size} pools; one thread is one pool, so name one." if pools.size > 1
+
+      pools.first.fetch(:queues)
+    end
 
     # @return [Boolean] whether the job is due again
     def perform(claim)

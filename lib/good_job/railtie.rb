@@ -23,7 +23,7 @@ module GoodJob
       GoodJob.configuration = Configuration.new
       settings = app.config.good_job.to_h
       SHARED_SETTINGS.each { |name| GoodJob.public_send(:"#{name}=", settings[name]) if settings.key?(name) }
-      GoodJob.application_initialized
+      Async.application_initialized
     end
   end
 end

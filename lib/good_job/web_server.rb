@@ -42,7 +42,7 @@ module GoodJob
       # This process serves from now on.
       def serve
         @serving_pid = ::Process.pid
-        GoodJob.start_async
+        Async.start
       end
 
       # To be called when the application has been initialized.
@@ -58,7 +58,7 @@ module GoodJob
       def application?(rack_app)
         return true if defined?(::Puma::Configuration::ConfigMiddleware) && rack_app.is_a?(::Puma::Configuration::ConfigMiddleware)
 
-        defined?(::Rails.application) && rack_app.equal?(::Rails.application) ? true : false
+        (defined?(::Rails.application) && rack_app.equal?(::Rails.application)) || false
       end
 
       private

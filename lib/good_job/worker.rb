@@ -28,9 +28,10 @@ module GoodJob
       @on_end = on_end
     end
 
+    # The thread begins with the mask of the one that made it: not even a kill before its first step goes unnoticed.
     # @return [self]
     def start
-      @thread = Thread.new { work }
+      @thread = Thread.handle_interrupt(NEVER) { Thread.new { work } }
       @thread.name = name
       @thread.priority = LOW_PRIORITY if @low_priority
       @thread.report_on_exception = false
@@ -52,12 +53,9 @@ module GoodJob
       @thread.kill
     end
 
-    # @param timeout [Numeric, nil] seconds
-    # @return [Boolean] whether the thread has ended
-    def join(timeout = nil)
-      !@thread.join(timeout).nil?
-    rescue Exception # rubocop:disable Lint/RescueException -- what ended the thread has been reported by the thread
-      true
+    # Waits until the thread has ended.
+    def join
+      @thread.join
     end
 
     def alive?
@@ -69,19 +67,12 @@ module GoodJob
       @run&.job_id
     end
 
-    # @return [Array<String>, nil]
-    def backtrace
-      @thread.backtrace
-    end
-
     private
 
     def work
       Thread.current.thread_variable_set(KEY, self)
-      Thread.handle_interrupt(NEVER) do
-        while (claim = take)
-          account_for(claim)
-        end
+      while (claim = take)
+        account_for(claim)
       end
     rescue StoppedError, ForkedError
       nil

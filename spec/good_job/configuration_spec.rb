@@ -42,7 +42,9 @@ RSpec.describe GoodJob::Configuration do
     next unless refused
 
     it "refuses #{refused.inspect} for #{key}, naming the setting and the value" do
-      expect { configuration(env: { variable => refused }) }.to raise_error(ArgumentError, /#{variable} is #{Regexp.escape(refused.inspect)}, but must be/)
+      expect do
+        configuration(env: { variable => refused })
+      end.to raise_error(ArgumentError, /#{variable} is #{Regexp.escape(refused.inspect)}, but must be/)
       expect { configuration(rails: { key => refused }) }.to raise_error(ArgumentError, /config\.good_job\.#{key}/)
     end
   end
@@ -53,7 +55,8 @@ RSpec.describe GoodJob::Configuration do
   end
 
   it "takes an empty environment variable, nil and false (except for switches) as not set" do
-    expect(configuration(rails: { max_threads: false, queues: nil }, env: { "GOOD_JOB_MAX_THREADS" => "" })).to have_attributes(max_threads: 5, queues: "*")
+    expect(configuration(rails: { max_threads: false, queues: nil },
+                         env: { "GOOD_JOB_MAX_THREADS" => "" })).to have_attributes(max_threads: 5, queues: "*")
     expect(configuration(rails: { enable_listen_notify: false }).enable_listen_notify).to be false
   end
 
@@ -64,7 +67,7 @@ RSpec.describe GoodJob::Configuration do
   end
 
   it "takes durations for seconds" do
-    expect(configuration(rails: { shutdown_timeout: 2.minutes }).shutdown_timeout).to eq 120.0
+    expect(configuration(rails: { shutdown_timeout: ActiveSupport::Duration.build(120) }).shutdown_timeout).to eq 120.0
   end
 
   it "refuses an unknown key and lists the known ones" do

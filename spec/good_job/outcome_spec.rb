@@ -28,7 +28,8 @@ RSpec.describe GoodJob::Outcome do
   end
 
   it "gives the time of the next attempt in whole microseconds" do
-    row = instance_double(GoodJob::JobRow, serialized_params: "{}", queue_name: "q", priority: 1, labels: nil, scheduled_at: Time.at(1, 5, :microsecond))
+    row = instance_double(GoodJob::JobRow, serialized_params: "{}", queue_name: "q", priority: 1, labels: nil,
+                                           scheduled_at: Time.at(1, 5, :microsecond))
     expect(described_class.retried(nil, nil, row))
       .to eq(state: "retried", preserve: true, retry: { serialized_params: "{}", queue_name: "q", priority: 1, labels: nil, scheduled_at: 1_000_005 })
   end

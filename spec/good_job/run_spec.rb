@@ -20,11 +20,12 @@ RSpec.describe GoodJob::Run do
     end)
     MouseJob.actions = {}
     MouseJob.queue_adapter = GoodJob::Adapter.new(execution_mode: :external)
-    allow(MouseJob).to receive(:logger)
     MouseJob.logger = nil
+    GoodJob.logger = Logger.new(nil)
   end
 
   after do
+    GoodJob.logger = GoodJob::DEFAULT_LOGGER
     GoodJob.preserve_job_records = true
     GoodJob.retry_on_unhandled_error = false
     GoodJob.on_thread_error = nil
@@ -122,7 +123,9 @@ RSpec.describe GoodJob::Run do
   it "gives the job its id, labels and concurrency key" do
     seen = nil
     job = MouseJob.new
-    described_class.new({ id: job.job_id, serialized_params: job.serialize.to_json, labels: ["a"], concurrency_key: "k" }).perform { |params| seen = params }
+    described_class.new({ id: job.job_id, serialized_params: job.serialize.to_json, labels: ["a"], concurrency_key: "k" }).perform do |params|
+      seen = params
+    end
     expect(seen).to include("provider_job_id" => job.job_id, "good_job_labels" => ["a"], "good_job_concurrency_key" => "k")
   end
 

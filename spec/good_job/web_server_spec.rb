@@ -32,7 +32,7 @@ RSpec.describe GoodJob::WebServer do
   end
 
   describe "watching" do
-    before { allow(GoodJob).to receive(:start_async) }
+    before { allow(GoodJob::Async).to receive(:start) }
 
     after { described_class.instance_variables.each { |name| described_class.remove_instance_variable(name) } }
 
@@ -56,7 +56,11 @@ RSpec.describe GoodJob::WebServer do
     it "waits for Passenger's event" do
       hide_const("Puma")
       blocks = []
-      stub_const("PhusionPassenger", Module.new { define_singleton_method(:on_event) { |name, &block| blocks << block if name == :starting_worker_process } })
+      stub_const("PhusionPassenger", Module.new do
+                                       define_singleton_method(:on_event) do |name, &block|
+                                         blocks << block if name == :starting_worker_process
+                                       end
+                                     end)
 
       described_class.watch(stack("config.ru", "passenger/rack-preloader.rb"))
       expect(described_class).to have_attributes(serving?: false, preloading?: true)

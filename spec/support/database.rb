@@ -8,6 +8,7 @@ require_relative "postgres"
 module SpecDatabase
   # Two runs at once have one each.
   NAME = "good_job_rs_spec_#{Process.pid}".freeze
+  POOL_SIZE = 20
   TABLES = %w[good_jobs good_job_batches good_job_executions good_job_processes good_job_settings].freeze
 
   module_function
@@ -16,8 +17,9 @@ module SpecDatabase
     @url ||= create
   end
 
+  # With connections for the examples that run jobs on threads.
   def connect
-    ActiveRecord::Base.establish_connection(url)
+    ActiveRecord::Base.establish_connection("#{url}?pool=#{POOL_SIZE}")
   end
 
   def clear

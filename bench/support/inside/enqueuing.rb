@@ -14,12 +14,11 @@ module Bench
         end
 
         # One {LatencyJob} after the other.
-        # @return [Array<Array(Integer, Integer)>] number, and µs when its perform_later was called
-        def steadily(count:, first:, interval_ms:)
-          Pace.new(interval_ms).each(count) do |index|
+        # @return [Array<Array(String, Integer)>] the job's id, and µs when its perform_later was called
+        def steadily(count:, interval_ms:)
+          Pace.new(interval_ms).each(count) do
             called_at = Process.clock_gettime(Process::CLOCK_MONOTONIC, :microsecond)
-            LatencyJob.perform_later(first + index)
-            [first + index, called_at]
+            [LatencyJob.perform_later.job_id, called_at]
           end
         end
       end
@@ -37,7 +36,7 @@ module Bench
         Array.new(count) do |index|
           pause = started + (index * @interval_s) - now
           sleep pause if pause.positive?
-          yield index
+          yield
         end
       end
 

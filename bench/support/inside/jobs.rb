@@ -15,8 +15,8 @@ module Bench
     class LatencyJob < ActiveJob::Base
       STARTS = [] # rubocop:disable Style/MutableConstant -- the jobs append to it
 
-      def perform(number)
-        STARTS << [number, Process.clock_gettime(Process::CLOCK_MONOTONIC, :microsecond)]
+      def perform
+        STARTS << [job_id, Process.clock_gettime(Process::CLOCK_MONOTONIC, :microsecond)]
       end
     end
   end

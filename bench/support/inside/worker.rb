@@ -35,6 +35,11 @@ module Bench
           { runs: NoopJob::RUNS.size, jobs: NoopJob::RUNS.uniq.size }
         end
 
+        # @return [Array<Array(Integer, Integer)>] see {LatencyJob}; given once
+        def starts
+          LatencyJob::STARTS.shift(LatencyJob::STARTS.size)
+        end
+
         private
 
         def now

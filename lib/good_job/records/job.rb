@@ -36,13 +36,10 @@ module GoodJob
     scope :creation_ordered, -> { order(created_at: :asc) }
     scope :schedule_ordered, -> { order(scheduled_at: :asc) }
 
-    class << self
-      private
-
-      # How often Active Job has begun this job; the count is 0 until the first attempt is over.
-      def executions_in_params
-        "COALESCE((#{quoted_table_name}.serialized_params->>'executions')::integer, 0)"
-      end
+    # How often Active Job has begun a job; 0 until the first attempt is over.
+    # @return [String] SQL
+    def self.executions_in_params
+      "COALESCE((#{quoted_table_name}.serialized_params->>'executions')::integer, 0)"
     end
 
     # @return [Symbol] :discarded, :succeeded, :running, :queued, :retried or :scheduled

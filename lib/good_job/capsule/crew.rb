@@ -1,0 +1,68 @@
+# frozen_string_literal: true
+
+module GoodJob
+  class Capsule
+    # The threads of one runtime: a worker for every thread of every pool. One that is killed from outside, or by its job, is replaced.
+    class Crew
+      # @return [Array<Worker>]
+      attr_reader :workers
+
+      # @param runtime [Native::Runtime]
+      # @param low_priority [Boolean] whether the application's other threads go first
+      def initialize(runtime, low_priority:)
+        @runtime = runtime
+        @low_priority = low_priority
+        @mutex = Mutex.new
+        @workers = []
+        @pid = ::Process.pid
+      end
+
+      # @return [self]
+      def start
+        @mutex.synchronize do
+          @workers = @runtime.pools.each_with_index.flat_map do |pool, index|
+            Array.new(pool[:max_threads]) { |number| hire(index, "good_job #{pool[:name]} #{number + 1}") }
+          end
+        end
+        self
+      end
+
+      # Lets long jobs know that they should come to an end. Nobody is replaced any more.
+      def shut_down
+        @mutex.synchronize { @closing = true }
+        @workers.each(&:shut_down)
+      end
+
+      # Waits until all threads have ended.
+      def join
+        @workers.each(&:join)
+      end
+
+      # Interrupts the jobs that are running.
+      # @return [Array<String>] their ids
+      def kill
+        @workers.select(&:alive?).map { |worker| worker.job_id.tap { worker.kill } }.compact
+      end
+
+      # @return [Boolean] whether no job is running
+      def idle?
+        @workers.none?(&:job_id)
+      end
+
+      private
+
+      def hire(pool_index, name)
+        Worker.new(runtime: @runtime, pool_index: pool_index, name: name, low_priority: @low_priority, on_end: method(:replace)).start
+      end
+
+      # A worker whose job forked, and went on in the child, ends there with the job.
+      def replace(worker)
+        return if @pid != ::Process.pid
+
+        @mutex.synchronize do
+          @workers = @workers - [worker] + [hire(worker.pool_index, worker.name)] unless @closing
+        end
+      end
+    end
+  end
+end

@@ -1,0 +1,7 @@
+# frozen_string_literal: true
+
+# As in an application that has never heard of GoodJob.
+threads 2, 2
+workers Integer(ENV.fetch("WEB_CONCURRENCY", 0))
+preload_app! ENV.key?("PRELOAD")
+bind "tcp://127.0.0.1:0"

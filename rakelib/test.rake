@@ -20,5 +20,5 @@ end
 desc "Run the demo and the benchmarks once, shortly"
 task smoke: :compile do
   sh "bin/demo", "--once"
-  sh "bin/bench", "--smoke"
+  sh "bin/bench", "all", "--quick"
 end

@@ -12,8 +12,9 @@ module GoodJob
     end
 
     # @param execution_mode [Symbol, nil] instead of the configured one
+    # @param _capsule [Capsule, nil] instead of {GoodJob.capsule}
     # @raise [ArgumentError] no such mode
-    def initialize(execution_mode: nil, _capsule: GoodJob.capsule) # rubocop:disable Lint/UnderscorePrefixedVariableName -- its public name
+    def initialize(execution_mode: nil, _capsule: nil) # rubocop:disable Lint/UnderscorePrefixedVariableName -- its public name
       @execution_mode = Configuration.new({ execution_mode: execution_mode }, rails: {}, env: {}).execution_mode if execution_mode
       @capsule = _capsule
       INSTANCES << self
@@ -83,22 +84,26 @@ module GoodJob
 
     # Starts this process's threads, if the mode says so.
     def start_async
-      @capsule.start if execute_async?
+      capsule.start if execute_async?
     end
 
     def async_started?
-      execute_async? && @capsule.running?
+      execute_async? && capsule.running?
     end
 
     # @param timeout [Numeric, nil] see {GoodJob.shutdown}
     def shutdown(timeout: NONE)
-      @capsule.shutdown(timeout: timeout)
+      capsule.shutdown(timeout: timeout)
     end
 
     private
 
+    def capsule
+      @capsule || GoodJob.capsule
+    end
+
     def configuration
-      @capsule.configuration
+      capsule.configuration
     end
 
     def enqueue_row(job, row)
@@ -109,7 +114,7 @@ module GoodJob
     end
 
     def enqueue_inline(job, row)
-      Inline.new(process_id: @capsule.process_id).enqueue(enqueuer, job, row) ? row : false
+      Inline.new(process_id: capsule.process_id).enqueue(enqueuer, job, row) ? row : false
     end
 
     # In a process that was forked from a running one.

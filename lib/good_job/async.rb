@@ -9,9 +9,10 @@ module GoodJob
         @ready == true
       end
 
-      # To be called once the application has been initialized.
+      # To be called once the application has been initialized. The executable starts a capsule by itself.
       def application_initialized
         @ready = true
+        return if GoodJob.cli?
         return unless GoodJob.configuration.async? || Adapter.instances.any?(&:async_mode?)
 
         WebServer.watch

@@ -79,9 +79,9 @@ module GoodJob
       !forked? && @state == :running
     end
 
-    # @return [Boolean] whether it has been started and shut down
+    # @return [Boolean] whether nothing of it runs: it has not been started, or has been shut down
     def shutdown?
-      !forked? && @state == :stopped
+      forked? || %i[new stopped].include?(@state)
     end
 
     # @return [Boolean] whether no job is running here

@@ -9,12 +9,13 @@ class ObservedProcess
   include WaitUntil
 
   class StillRunning < StandardError; end
+  class Ended < StandardError; end
 
+  # @return [String] what a failure calls it
   attr_reader :name
 
-  # @param name [String] what a failure calls it
-  def initialize(name, *command, environment:, directory:)
-    @name = name
+  def initialize(*command, environment:, directory:)
+    @name = command.join(" ")[0, 80]
     @log = Tempfile.new("observed_process")
     @child = ChildProcess.new(*command, environment: environment, chdir: directory.to_s, in: File::NULL, %i[out err] => @log.path)
   end
@@ -25,6 +26,11 @@ class ObservedProcess
 
   def alive?
     @child.alive?
+  end
+
+  # So that nobody waits for what an ended process will not do.
+  def expect_alive
+    raise Ended, "#{name} has ended: #{@child.wait(1)}" unless alive?
   end
 
   # @return [Array<Integer>] of the processes that it has forked and that live
@@ -40,7 +46,8 @@ class ObservedProcess
   # @return [MatchData]
   def wait_for_output(pattern, limit_seconds: 30)
     wait_until("#{name} to print #{pattern.inspect}", limit_seconds: limit_seconds) do
-      output.match(pattern) || (raise "#{name} ended (#{@child.wait(1)}) before it printed #{pattern.inspect}" unless alive?)
+      alive = alive?
+      output.match(pattern) || (expect_alive unless alive)
     end
   end
 

@@ -1,10 +1,11 @@
 # frozen_string_literal: true
 
+require "find"
 require_relative "project"
 
 # The project's own files, as text, for tidy_spec.
 module Sources
-  IGNORED = %r{\A(?:\.git|\.lanes|target|tmp|pkg|lib/good_job_rs|examples/[^/]+/(?:log|tmp))/|\AGemfile\.lock\z}
+  IGNORED = %r{\A(?:\.git|\.lanes|target|tmp|pkg|lib/good_job_rs|examples/[^/]+/(?:log|tmp)|Gemfile\.lock)\z}
 
   # A place in a file: what a check complains about.
   Line = Struct.new(:path, :number, :text) do
@@ -15,9 +16,18 @@ module Sources
 
   module_function
 
-  # @return [Array<String>] paths from the project's root
+  # @return [Array<String>] from the project's root
   def paths(*patterns)
-    Dir.glob(patterns, File::FNM_DOTMATCH, base: Project::ROOT).select { |path| Project.path(path).file? && !path.match?(IGNORED) }.sort
+    flags = File::FNM_PATHNAME | File::FNM_EXTGLOB | File::FNM_DOTMATCH
+    all.select { |path| patterns.any? { |pattern| File.fnmatch?(pattern, path, flags) } }
+  end
+
+  def all
+    @all ||= Find.find(Project::ROOT.to_s).filter_map do |file|
+      path = file.delete_prefix("#{Project::ROOT}/")
+      Find.prune if path.match?(IGNORED)
+      path if File.file?(file)
+    end.sort
   end
 
   def read(path)

@@ -11,29 +11,29 @@ module SpecApp
 
   # @param flags [Array<String>] of `good_job start`
   def good_job(*flags, **options)
-    launch("bundle", "exec", "good_job", "start", *flags, **options)
+    launch("bin/good_job", "start", *flags, **options)
   end
 
   # Waits until it runs jobs.
   def running_worker(*flags, **options)
-    good_job(*flags, **options).tap { |worker| wait_until_registered(worker.pid) }
+    good_job(*flags, **options).tap { |worker| wait_until_registered(worker) }
   end
 
   # @param workers [Integer] 0: single mode
   # @param preload [Boolean] whether preload_app!
   def puma(workers: 0, preload: false, env: {}, **options)
     env = { "WEB_CONCURRENCY" => workers.to_s, "PRELOAD" => ("1" if preload), "GOOD_JOB_EXECUTION_MODE" => "async" }.merge(env)
-    launch("bundle", "exec", "puma", env: env, **options)
+    launch("bundle", "exec", "puma", "--config", "config/puma.rb", env: env, **options)
   end
 
   def rails(*arguments, **options)
-    launch("bundle", "exec", "ruby", "bin/rails", *arguments, **options)
+    launch("bin/rails", *arguments, **options)
   end
 
   # A plain Ruby process with the gem, Active Record and the jobs of the application, but without Rails.
   # @param script [String]
   def ruby(script, **options)
-    launch("bundle", "exec", "ruby", "-r", Project.path("spec/support/plain_process").to_s, "-e", script, **options)
+    launch("ruby", "-r", "bundler/setup", "-r", Project.path("spec/support/plain_process").to_s, "-e", script, **options)
   end
 
   # @return [Integer] the port that a web server says it listens on
@@ -56,8 +56,12 @@ module SpecApp
     Postgres.execute(SpecDatabase.url, "SELECT state->>'pid' AS pid FROM good_job_processes ORDER BY created_at").map { |row| Integer(row.fetch("pid")) }
   end
 
-  def wait_until_registered(*pids)
-    wait_until("process rows of #{pids.join(", ")}", limit_seconds: 30) { (pids - registered_pids).empty? }
+  # @param processes [Array<ObservedProcess>]
+  def wait_until_registered(*processes)
+    wait_until("process rows of #{processes.map(&:name).join(", ")}", limit_seconds: 30) do
+      processes.each(&:expect_alive)
+      (processes.map(&:pid) - registered_pids).empty?
+    end
   end
 
   def launched
@@ -71,7 +75,7 @@ module SpecApp
       "DATABASE_URL" => "#{SpecDatabase.url}?pool=#{SpecDatabase::POOL_SIZE}", "RAILS_ENV" => "production", "BUNDLE_GEMFILE" => ENV.fetch("BUNDLE_GEMFILE", Project.path("Gemfile").to_s),
       "SPEC_APP_CONFIGURATION" => configuration
     }
-    process = ObservedProcess.new(command.drop(2).join(" ")[0, 80], *command, environment: environment.merge(env), directory: DIRECTORY)
+    process = ObservedProcess.new(*command, environment: environment.merge(env), directory: DIRECTORY)
     launched << process
     process
   end

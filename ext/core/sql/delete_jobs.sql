@@ -10,7 +10,7 @@ WITH run AS (
 deleted AS (
   DELETE FROM {jobs} AS job
   USING run
-  WHERE job.id = run.id AND job.locked_by_id = $1::uuid AND job.locked_at = run.token AND job.cron_key IS NULL
+  WHERE job.id = run.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = run.token AND job.cron_key IS NULL
   RETURNING job.id, job.active_job_id
 ),
 forgotten AS (

@@ -7,6 +7,8 @@
 -- Answer: the jobs written. A job that is missing had lost its lease: nothing of its run is stored, the next run owns the row.
 -- Index:  primary key
 -- Form:   the lease is part of the UPDATE's own condition, so that a run whose job was rescued meanwhile cannot overwrite it.
+--         IS NOT DISTINCT FROM, here and in the other statements that check a lease, because no index can serve it: the planner
+--         would walk index_good_jobs_on_locked_by_id, which looks empty to it and is full of dead entries of finished claims.
 WITH run AS (
   SELECT *
   FROM unnest($2::uuid[], $3::timestamp[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int8[], $8::int4[],
@@ -25,7 +27,7 @@ finished AS (
       lock_type        = NULL,
       updated_at       = LOCALTIMESTAMP
   FROM run
-  WHERE job.id = run.id AND job.locked_by_id = $1::uuid AND job.locked_at = run.token
+  WHERE job.id = run.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = run.token
   RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.serialized_params, job.scheduled_at, job.created_at,
             run.execution_id, run.started_at, run.ended_at, run.duration_us, run.error, run.error_event, run.backtrace
 ),

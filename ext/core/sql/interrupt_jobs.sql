@@ -21,7 +21,7 @@ interrupted AS (
       lock_type        = NULL,
       updated_at       = LOCALTIMESTAMP
   FROM run
-  WHERE job.id = run.id AND job.locked_by_id = $1::uuid AND job.locked_at = run.token
+  WHERE job.id = run.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = run.token
   RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.serialized_params, job.scheduled_at, job.created_at, job.error,
             run.execution_id, run.started_at, run.ended_at, run.duration_us
 ),

@@ -17,7 +17,7 @@ released AS (
       lock_type        = NULL,
       updated_at       = LOCALTIMESTAMP
   FROM claim
-  WHERE job.id = claim.id AND job.locked_by_id = $1::uuid AND job.locked_at = claim.token
+  WHERE job.id = claim.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = claim.token
   RETURNING job.id, job.queue_name, job.scheduled_at
 ),
 notified AS MATERIALIZED (

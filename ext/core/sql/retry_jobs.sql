@@ -40,7 +40,7 @@ retried AS (
       lock_type         = NULL,
       updated_at        = LOCALTIMESTAMP
   FROM attempt
-  WHERE job.id = attempt.id AND job.locked_by_id = $1::uuid AND job.locked_at = attempt.token
+  WHERE job.id = attempt.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = attempt.token
   RETURNING job.id, job.queue_name, job.scheduled_at
 ),
 recorded AS (

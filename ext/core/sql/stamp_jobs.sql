@@ -11,5 +11,5 @@ SET performed_at     = claim.started_at,
     executions_count = claim.executions_count,
     updated_at       = LOCALTIMESTAMP
 FROM claim
-WHERE job.id = claim.id AND job.locked_by_id = $1::uuid AND job.locked_at = claim.token
+WHERE job.id = claim.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = claim.token
 RETURNING job.id

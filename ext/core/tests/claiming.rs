@@ -189,3 +189,50 @@ fn labels_with_holes_and_odd_payloads_are_handed_over_as_they_are() {
     stop(&runtime);
     assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 2);
 }
+
+#[test]
+fn claims_that_found_no_thread_are_not_claimed_again_while_all_threads_are_busy() {
+    let mut queue = Queue::create();
+    queue.jobs(400, &[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let mut held = take(&runtime, 0).unwrap();
+    while held.stamped {
+        queue::finish(&runtime, &held, succeeded());
+        held = take(&runtime, 0).unwrap();
+    }
+    queue.wait_for_count("good_jobs WHERE locked_by_id IS NOT NULL", 1);
+    let others = queue.count("good_jobs WHERE finished_at IS NULL AND locked_by_id IS NULL");
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NULL AND locked_by_id IS NULL"), others);
+    queue::finish(&runtime, &held, succeeded());
+    stop(&runtime);
+}
+
+#[test]
+fn a_row_whose_labels_are_no_list_is_claimed_without_them() {
+    let mut queue = Queue::create();
+    queue.job(&[("labels", "ARRAY[ARRAY['a'], ARRAY['b']]")]);
+    queue.job(&[("priority", "1")]);
+    let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 2}));
+    runtime.start().unwrap();
+    let odd = take_within(&runtime, 0, Duration::from_secs(5)).unwrap();
+    assert_eq!(odd.job.labels, None);
+    queue::finish(&runtime, &odd, succeeded());
+    queue::finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    stop(&runtime);
+}
+
+#[test]
+fn a_drain_does_not_wait_for_the_next_attempt_of_a_claim_that_fails() {
+    let mut queue = Queue::create();
+    queue.job(&[]);
+    let runtime = queue.runtime("*");
+    queue.client.batch_execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$").unwrap();
+    queue.client.batch_execute("CREATE TRIGGER refuse BEFORE UPDATE ON good_jobs FOR EACH ROW EXECUTE FUNCTION refuse()").unwrap();
+    runtime.start().unwrap();
+    assert!(take_within(&runtime, 0, Duration::from_secs(3)).is_none());
+    let began = std::time::Instant::now();
+    stop(&runtime);
+    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+}

@@ -4,8 +4,11 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use good_job_core::event::Event;
 use good_job_core::outcome::{ErrorEvent, Failure, NextAttempt, Outcome};
+use good_job_core::wait_queue::{Waited, Wake};
 use support::queue::{failed, finish, stop, succeeded, take, wait_for_event, Queue};
 
 fn next_attempt(params: &str) -> NextAttempt {
@@ -198,4 +201,69 @@ fn a_start_that_must_be_on_record_first_is_committed_before_it_is_answered() {
     finish(&runtime, &prefetched, succeeded());
     stop(&runtime);
     assert_eq!(queue.column(id, "executions_count").as_deref(), Some("1"));
+}
+
+/// Makes every write to jobs wait until the transaction ends.
+fn hold_all_jobs(queue: &Queue) -> postgres::Client {
+    let mut client = queue.database.client();
+    client.batch_execute("BEGIN; LOCK TABLE good_jobs IN SHARE MODE").unwrap();
+    client
+}
+
+#[test]
+fn a_stop_that_gives_up_counts_the_outcomes_of_the_flush_under_way() {
+    let mut queue = Queue::create();
+    queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    let _held = hold_all_jobs(&queue);
+    finish(&runtime, &taken, succeeded());
+    runtime.close();
+    let wake = Wake::default();
+    assert_eq!(runtime.wait_until_stopped(&wake, Some(Instant::now() + Duration::from_millis(500))), Waited::TimedOut);
+    assert_eq!(runtime.abandon(), 1);
+    assert_eq!(runtime.wait_until_stopped(&wake, Some(Instant::now() + Duration::from_secs(10))), Waited::Closed);
+    runtime.join();
+}
+
+#[test]
+fn nobody_waits_for_a_start_that_can_not_be_recorded_any_more() {
+    let mut queue = Queue::create();
+    queue.jobs(2, &[]);
+    let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 2}));
+    runtime.start().unwrap();
+    let taken = [take(&runtime, 0).unwrap(), take(&runtime, 0).unwrap()];
+    let _held = hold_all_jobs(&queue);
+    // One is in the flush under way, one waits for the next.
+    let replies = taken.map(|run| {
+        let reply = runtime.request_stamp(run.number).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        reply
+    });
+    runtime.abandon();
+    let soon = Some(Instant::now() + Duration::from_secs(10));
+    for reply in replies {
+        assert_eq!(reply.pop(&Wake::default(), soon, || ()), Waited::Closed);
+    }
+    runtime.join();
+}
+
+#[test]
+fn nobody_waits_for_room_that_there_will_never_be() {
+    let mut queue = Queue::create();
+    queue.jobs(2, &[]);
+    let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 2}));
+    runtime.start().unwrap();
+    let _held = take(&runtime, 0).unwrap();
+    runtime.abandon();
+    assert_eq!(runtime.wait_until_stopped(&Wake::default(), Some(Instant::now() + Duration::from_secs(10))), Waited::Closed);
+    let wake = std::sync::Arc::new(Wake::default());
+    let waiting = std::thread::spawn({
+        let (runtime, wake) = (std::sync::Arc::clone(&runtime), std::sync::Arc::clone(&wake));
+        move || runtime.wait_for_room(&wake)
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    runtime.interrupt_wait_for_room(&wake);
+    assert_eq!(waiting.join().unwrap(), Waited::Closed);
 }

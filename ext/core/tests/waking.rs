@@ -4,7 +4,10 @@
 
 mod support;
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use good_job_core::event::Event;
+use good_job_core::outcome::{NextAttempt, Outcome};
 use serde_json::json;
 use support::queue::{finish, stop, succeeded, take, wait_for_event, worker, Queue};
 
@@ -199,4 +202,132 @@ fn a_runtime_that_cannot_connect_stops_at_once() {
     assert!(matches!(&event, Event::Unavailable { reason, .. } if reason == "refused"), "{event:?}");
     stop(&runtime);
     assert!(runtime.start().is_err());
+}
+
+#[test]
+fn a_process_that_has_just_reconnected_takes_nobody_for_dead() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    // An outage ends: this process is back, the other one not yet.
+    let other = uuid::Uuid::new_v4();
+    queue
+        .client
+        .batch_execute(&format!(
+            "BEGIN; \
+             INSERT INTO good_job_processes (id, created_at, updated_at, state, lock_type) \
+             VALUES ('{other}', now(), (now() AT TIME ZONE 'UTC') - interval '30 seconds', '{{\"runtime\": \"good_job_rs\"}}', 0); \
+             INSERT INTO good_jobs (scheduled_at, created_at, updated_at, locked_by_id, locked_at, lock_type) \
+             SELECT now_utc, now_utc, now_utc, '{other}', now_utc - interval '40 seconds', 1 FROM timezone('UTC', now()) AS now_utc; \
+             WITH ours AS MATERIALIZED (SELECT pid FROM pg_stat_activity \
+               WHERE datname = current_database() AND application_name = 'good_job_core tests') \
+             SELECT pg_terminate_backend(pid) FROM ours; \
+             COMMIT"
+        ))
+        .unwrap();
+    wait_for_event(&runtime, listening);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(queue.count(&format!("good_jobs WHERE locked_by_id = '{other}'")), 1);
+    stop(&runtime);
+}
+
+#[test]
+fn a_queue_whose_name_is_too_long_to_be_announced_is_given_back_like_any_other() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[("queue_name", "repeat('q', 9000)")]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    for outcome in [Outcome::Unstarted, Outcome::Interrupted, Outcome::Retried { failure: None, next: None }] {
+        let taken = take(&runtime, 0).unwrap();
+        assert_eq!(taken.job_id, id);
+        finish(&runtime, &taken, outcome);
+    }
+    finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    stop(&runtime);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("3"));
+}
+
+#[test]
+fn a_burst_of_notifications_hides_none_of_them() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("mice;elephants");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let waiting = worker(&runtime, 1, |_| succeeded());
+    std::thread::sleep(Duration::from_millis(100));
+    queue.job(&[("queue_name", "'elephants'")]);
+    queue
+        .client
+        .batch_execute(
+            "BEGIN; SELECT pg_notify('good_job', json_build_object('queue_name', 'mice', 'count', n)::text) FROM generate_series(1, 5000) AS n; \
+             SELECT pg_notify('good_job', json_build_object('queue_name', 'elephants')::text); COMMIT",
+        )
+        .unwrap();
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    stop(&runtime);
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_retry_for_soon_is_not_forgotten_beside_one_for_now() {
+    let mut queue = Queue::create();
+    queue.jobs(2, &[]);
+    let runtime = queue.runtime_with("*", json!({"max_threads": 2}));
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let taken = [take(&runtime, 0).unwrap(), take(&runtime, 0).unwrap()];
+    let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(1);
+    let next = |scheduled_at| NextAttempt {
+        serialized_params: "{}".to_owned(),
+        scheduled_at,
+        queue_name: "default".to_owned(),
+        priority: Some(0),
+        labels: None,
+    };
+    let retries = [next(Some(i64::try_from(soon.as_micros()).unwrap())), next(None)];
+    // Handed over together, so that one flush has both.
+    let completions: Vec<_> = taken
+        .iter()
+        .zip(retries)
+        .map(|(run, next)| runtime.end(run.number, Outcome::Retried { failure: None, next: Some(next) }).unwrap())
+        .collect();
+    completions.into_iter().for_each(|completion| runtime.save_regardless(completion));
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 2);
+    stop(&runtime);
+    waiting.join().unwrap();
+    assert_eq!(queue.count("good_jobs WHERE performed_at > scheduled_at + interval '1 second'"), 0);
+}
+
+#[test]
+fn the_change_to_summer_time_ends_nobodys_life() {
+    let mut queue = Queue::create();
+    let zone = queue
+        .database
+        .value("SELECT to_char(now() AT TIME ZONE 'UTC' + interval '8 seconds', '\"XST0XDT,J\"DDD\"/\"HH24:MI:SS\",J365/23:59:59\"')")
+        .unwrap();
+    let session = json!({"timezone": zone, "schema_search_path": null, "variables": {}, "application_name": "good_job_core tests"});
+    let runtimes = [queue.runtime_with("*", json!({"session": session})), queue.runtime_with("*", json!({"session": session}))];
+    queue.job(&[]);
+    runtimes[0].start().unwrap();
+    let held = take(&runtimes[0], 0).unwrap();
+    runtimes[1].start().unwrap();
+    std::thread::sleep(Duration::from_secs(13));
+    assert_eq!(queue.column(held.job_id, "locked_by_id").unwrap(), runtimes[0].process_id().to_string());
+    finish(&runtimes[0], &held, succeeded());
+    runtimes.iter().for_each(|runtime| stop(runtime));
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 1);
+}
+
+#[test]
+fn a_runtime_that_nobody_has_any_more_ends() {
+    const OURS: &str = "pg_stat_activity WHERE datname = current_database() AND application_name = 'good_job_core tests'";
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    drop(runtime);
+    queue.wait_for_count(OURS, 0);
+    assert_eq!(queue.count("good_job_processes"), 0);
 }

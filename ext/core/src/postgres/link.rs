@@ -15,18 +15,11 @@ use crate::config::Config;
 use crate::event::{Event, Events};
 use crate::postgres::backoff::Backoff;
 use crate::postgres::connection::{self, ConnectError, Connected, Driver};
-use crate::postgres::sql::Statement;
+use crate::postgres::sql::{Statement, SESSION_SETTINGS};
 
 /// A statement that has not answered by then is given up together with its connection: a peer that went silent sends no error.
 /// Above the session's own statement timeout, so that the server has given up first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// What the runtime's sessions need beside the user's own settings. Every statement of the queue walks an index in its order and
-/// joins a handful of rows by primary key. A generic plan for that is right at any size of the table; it is also cheaper than
-/// planning each time, and must be protected from estimates that a queue's ever-changing table makes meaningless.
-const PLANNER: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
-                       SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                       SET statement_timeout = '10s'";
 
 /// Longest wait for a connection to say goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -156,7 +149,7 @@ async fn drive(mut driver: Driver, ears: mpsc::Sender<Heard>) {
 
 impl Live {
     async fn connect(config: &Arc<Config>) -> Result<(Arc<Self>, Driver), ConnectError> {
-        let Connected { client, connection } = connection::connect(&config.conninfo, &config.session, PLANNER).await?;
+        let Connected { client, connection } = connection::connect(&config.conninfo, &config.session, SESSION_SETTINGS).await?;
         let live = Self { client, config: Arc::clone(config), prepared: Mutex::default() };
         Ok((Arc::new(live), connection))
     }

@@ -2,6 +2,13 @@
 
 use serde::Deserialize;
 
+/// What the runtime's sessions need beside the user's own settings. Every statement of the queue walks an index in its order and
+/// joins a handful of rows by primary key. A generic plan for that is right at any size of the table; it is also cheaper than
+/// planning each time, and must be protected from estimates that a queue's ever-changing table makes meaningless.
+pub const SESSION_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
+                       SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                       SET statement_timeout = '10s'";
+
 /// The names of the queue's tables, as Active Record knows them: a dot separates schema and table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

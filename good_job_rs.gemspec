@@ -20,7 +20,7 @@ Gem::Specification.new do |spec|
   spec.files = Dir.chdir(__dir__) do
     Dir[
       "{README,CHANGELOG,ARCHITECTURE}.md", "LICENSE.txt",
-      "Cargo.{toml,lock}", "ext/Cargo.toml", "ext/build.rs", "ext/{check,src}/**/*.{rb,rs}",
+      "Cargo.{toml,lock}", "ext/Cargo.toml", "ext/build.rs", "ext/{0_toolchain,src}/**/*.{rb,rs}",
       "ext/core/Cargo.toml", "ext/core/{src,sql,benches,tests}/**/*.{rs,sql}",
       "lib/**/*.{rb,rake,tt,erb}", "exe/*", "migrations/*.sql"
     ]
@@ -28,9 +28,9 @@ Gem::Specification.new do |spec|
   spec.bindir = "exe"
   spec.executables = ["good_job"]
 
-  # In this order: the first looks whether Rust and libclang are there, and says what to do; the second builds. The crate has the
-  # gem's name and its manifest stands directly in ext, so that every RubyGems installs the library at the same path.
-  spec.extensions = ["ext/check/extconf.rb", "ext/Cargo.toml"]
+  # The first looks whether Rust and libclang are there, and says what to do; the second builds. RubyGems sorts them: hence the digit.
+  # The crate has the gem's name and its manifest stands directly in ext, so that every RubyGems installs the library at the same path.
+  spec.extensions = ["ext/0_toolchain/extconf.rb", "ext/Cargo.toml"]
 
   spec.metadata["rubygems_mfa_required"] = "true"
 

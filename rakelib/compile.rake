@@ -3,7 +3,7 @@
 require "fileutils"
 require "rbconfig"
 require_relative "cargo"
-require_relative "../ext/check/toolchain"
+require_relative "../ext/0_toolchain/toolchain"
 
 # Every Ruby has its own build in the checkout, so that lanes do not take each other's.
 library_directory = "lib/good_job_rs/#{RUBY_VERSION[/\d+\.\d+/]}"

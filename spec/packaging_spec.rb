@@ -6,7 +6,7 @@ require "open3"
 require "rubygems/package"
 require "tmpdir"
 require_relative "support/project"
-require_relative "../ext/check/toolchain"
+require_relative "../ext/0_toolchain/toolchain"
 
 RSpec.describe "The packaged gem" do
   # Outside of the checkout and of its bundle, as on a user's machine.
@@ -42,7 +42,7 @@ RSpec.describe "The packaged gem" do
   it "carries what building and installing need, and nothing compiled" do
     files = Gem::Package.new(package).contents
 
-    expect(files).to include("Cargo.toml", "Cargo.lock", "LICENSE.txt", "ext/Cargo.toml", "ext/core/Cargo.toml", "ext/check/extconf.rb")
+    expect(files).to include("Cargo.toml", "Cargo.lock", "LICENSE.txt", "ext/Cargo.toml", "ext/core/Cargo.toml", "ext/0_toolchain/extconf.rb")
     expect(files).to include("exe/good_job", "migrations/001_create_good_jobs.up.sql", "lib/generators/good_job/templates/create_good_jobs.rb.tt")
     expect(files).to include(*Dir.glob("{ext/src,ext/core/src,ext/core/sql}/**/*.{rs,sql}", base: Project::ROOT))
     expect(files.grep(/\.(?:so|bundle)\z|target/)).to be_empty

@@ -17,6 +17,11 @@ pub(crate) fn from_core(ruby: &Ruby, error: &good_job_core::Error) -> Error {
     }
 }
 
+/// The runtime has ended.
+pub(crate) fn stopped(ruby: &Ruby, message: &'static str) -> Error {
+    Error::new(class(ruby, "StoppedError"), message)
+}
+
 /// A bad argument.
 pub(crate) fn invalid(ruby: &Ruby, message: impl Into<String>) -> Error {
     Error::new(ruby.exception_arg_error(), message.into())

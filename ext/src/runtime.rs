@@ -92,9 +92,15 @@ impl Runtime {
         while let Err(refused) = core.save(completion) {
             completion = *refused;
             let room = gvl::wait(ruby, |wake| core.wait_for_room(wake), |wake| core.interrupt_wait_for_room(wake));
-            if let Err(interrupt) = room {
-                core.save_regardless(completion);
-                return Err(interrupt);
+            match room {
+                Ok(Some(())) => {}
+                Ok(None) => {
+                    return Err(errors::stopped(ruby, "the runtime has ended; this run's outcome is lost, and the job will be rescued"))
+                }
+                Err(interrupt) => {
+                    core.save_regardless(completion);
+                    return Err(interrupt);
+                }
             }
         }
         Ok(())

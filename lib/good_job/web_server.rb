@@ -68,6 +68,8 @@ module GoodJob
       def watch_puma(stack)
         return false unless defined?(::Puma) || puma_handler?
 
+        # `rails server` has loaded Puma's handler only; what Puma's files need is there once puma.rb is.
+        require "puma"
         require "puma/server"
         ::Puma::Server.prepend(Puma)
         stack.puma? || puma_handler?

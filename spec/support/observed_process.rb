@@ -38,6 +38,11 @@ class ObservedProcess
     File.read("/proc/#{pid}/task/#{pid}/children").split.map { |child| Integer(child) }
   end
 
+  # @return [Array<String>] names of its threads as the system sees them, Ruby's and others; the system keeps 15 characters
+  def threads
+    Dir["/proc/#{pid}/task/*/comm"].map { |file| File.read(file).chomp }
+  end
+
   # @return [String] everything it has printed so far
   def output
     File.read(@log.path)

@@ -34,7 +34,7 @@ recorded AS (
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
-           'queue_name', queue_name,
+           'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
            'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
   FROM interrupted

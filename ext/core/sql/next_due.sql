@@ -25,7 +25,7 @@ upcoming AS (
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
       AND {jobs}.priority = priorities.priority
-      AND scheduled_at > LOCALTIMESTAMP
+      AND scheduled_at > LOCALTIMESTAMP AND scheduled_at < 'infinity'
     ORDER BY scheduled_at
     LIMIT 1
   ) AS job
@@ -34,7 +34,7 @@ upcoming AS (
    FROM {jobs}
    WHERE finished_at IS NULL AND locked_by_id IS NULL
      AND {jobs}.priority IS NULL
-     AND scheduled_at > LOCALTIMESTAMP
+     AND scheduled_at > LOCALTIMESTAMP AND scheduled_at < 'infinity'
    ORDER BY priority, scheduled_at
    LIMIT 1)
 )

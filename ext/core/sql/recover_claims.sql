@@ -15,14 +15,14 @@ WITH recovered AS (
       lock_type        = NULL,
       updated_at       = LOCALTIMESTAMP
   WHERE job.locked_by_id = $1::uuid
-    AND job.locked_at < LOCALTIMESTAMP - $2::int8 * interval '1 microsecond'
+    AND job.locked_at::timestamptz < now() - $2::int8 * interval '1 microsecond'
     AND job.finished_at IS NULL
     AND (job.id, job.locked_at) NOT IN (SELECT * FROM unnest($3::uuid[], $4::timestamp[]))
   RETURNING job.id, job.queue_name, job.scheduled_at
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
-           'queue_name', queue_name,
+           'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
            'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
   FROM recovered

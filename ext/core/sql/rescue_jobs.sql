@@ -2,13 +2,14 @@
 -- Who:    postgres/store.rs, every few seconds in every worker; SKIP LOCKED lets one of them win.
 -- Params: $1 uuid the asking process; $2 int8 grace in µs for a process whose session is gone (it may be reconnecting);
 --         $3 int8 silence in µs after which a process of ours is dead although its session lives (stopped, or cut off)
---         $4 text the table's part of the processes' advisory lock keys, "good_job_processes-"
+--         $4 text the table's part of the processes' advisory lock keys, "good_job_processes-"; $5 text the jobs', "good_jobs-"
 -- Answer: the jobs put back. Every process that listens is told, once a queue.
 -- Index:  index_good_jobs_on_locked_by_id
 -- Form:   dead is a process that holds a session lock, once that is gone and its heartbeat is older than the grace; a process of ours
 --         that was silent for $3; a process of upstream's without a lock after upstream's 5 minutes; and an owner without any row
 --         whose claims are older than 5 minutes. A run that had started keeps performed_at, which tells the next attempt; a claim that had not
---         becomes what it was.
+--         becomes what it was. A job whose own advisory lock is held runs, whoever holds it. The age of a process's heartbeat is asked
+--         again where its row is locked, since it may have beaten in between. Ages are measured between moments, not between wall clocks: those jump with summer time.
 WITH lock AS MATERIALIZED (
   SELECT (classid::int8 << 32 | objid::int8) AS key FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 ),
@@ -19,7 +20,7 @@ silent AS MATERIALIZED (
            WHERE lock.key = ('x' || substr(md5($4::text || process.id::text), 1, 16))::bit(64)::int8
          ) AS unlocked
   FROM {processes} AS process
-  WHERE process.id <> $1::uuid AND process.updated_at < LOCALTIMESTAMP - $2::int8 * interval '1 microsecond'
+  WHERE process.id <> $1::uuid AND process.updated_at::timestamptz < now() - $2::int8 * interval '1 microsecond'
 ),
 dead AS MATERIALIZED (
   SELECT process.id
@@ -27,15 +28,16 @@ dead AS MATERIALIZED (
   WHERE process.id IN (
     SELECT id FROM silent
     WHERE (lock_type = 0 AND unlocked)
-       OR (ours AND updated_at < LOCALTIMESTAMP - $3::int8 * interval '1 microsecond')
-       OR (lock_type IS NULL AND updated_at < LOCALTIMESTAMP - interval '5 minutes')
+       OR (ours AND updated_at::timestamptz < now() - $3::int8 * interval '1 microsecond')
+       OR (lock_type IS NULL AND updated_at::timestamptz < now() - interval '5 minutes')
   )
+    AND process.updated_at::timestamptz < now() - $2::int8 * interval '1 microsecond'
   FOR UPDATE SKIP LOCKED
 ),
 orphaned AS MATERIALIZED (
   SELECT DISTINCT job.locked_by_id AS id
   FROM {jobs} AS job
-  WHERE job.locked_by_id IS NOT NULL AND job.locked_at < LOCALTIMESTAMP - interval '5 minutes'
+  WHERE job.locked_by_id IS NOT NULL AND job.locked_at::timestamptz < now() - interval '5 minutes'
     AND job.locked_by_id <> $1::uuid
     AND NOT EXISTS (SELECT FROM {processes} AS process WHERE process.id = job.locked_by_id)
 ),
@@ -43,6 +45,7 @@ abandoned AS MATERIALIZED (
   SELECT job.id, job.locked_by_id, job.locked_at, job.performed_at, COALESCE(job.performed_at >= job.locked_at, FALSE) AS started
   FROM {jobs} AS job
   WHERE job.locked_by_id IN (SELECT id FROM dead UNION ALL SELECT id FROM orphaned) AND job.finished_at IS NULL
+    AND NOT EXISTS (SELECT FROM lock WHERE lock.key = ('x' || substr(md5($5::text || job.id::text), 1, 16))::bit(64)::int8)
   FOR NO KEY UPDATE SKIP LOCKED
 ),
 rescued AS (
@@ -72,7 +75,7 @@ removed AS (
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
-           'queue_name', queue_name,
+           'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
            'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
   FROM rescued

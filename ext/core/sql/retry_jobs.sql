@@ -9,7 +9,8 @@
 -- Index:  primary key
 -- Form:   the execution row wants the payload of the attempt that ended; RETURNING only knows the new one, and a CTE reads the
 --         row as it was before this statement.
---         Every process that listens is told, once a queue, with the earliest time.
+--         Every process that listens is told, once a queue, with the earliest time; what is due now does not hide when the rest will be.
+--         Here and elsewhere a queue whose name might not fit into an announcement (8,000 bytes) goes unnamed: it may be any.
 WITH run AS (
   SELECT *
   FROM unnest($2::uuid[], $3::timestamp[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int8[], $8::int4[],
@@ -53,10 +54,10 @@ recorded AS (
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
-           'queue_name', queue_name,
+           'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
            'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
   FROM retried
-  GROUP BY queue_name
+  GROUP BY queue_name, scheduled_at > LOCALTIMESTAMP
 )
 SELECT id, (SELECT count(*) FROM notified) AS notifications FROM retried

@@ -1,6 +1,7 @@
 //! A run that has ended and is not yet stored; a claim that goes back; a start that must be on record first. Everything that the
 //! threads hand to the completer, and the bounded queue through which they do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,26 +54,60 @@ pub struct Stamp {
     pub reply: Arc<WaitQueue<bool>>,
 }
 
+/// Without an answer, whoever waits for it must not run the job.
+impl Drop for Stamp {
+    fn drop(&mut self) {
+        self.reply.close();
+    }
+}
+
 /// What waits to be stored.
 #[derive(Debug, Default)]
 pub struct Unsaved {
     completions: WaitQueue<Completion>,
     stamps: WaitQueue<Stamp>,
+    /// Runs that have ended and whose completions are on their way here.
+    expected: AtomicUsize,
+    /// Completions of the flush under way.
+    storing: AtomicUsize,
     /// Closed and opened by the completer: who waits for room waits here.
     room: WaitQueue<()>,
     arrived: Notify,
 }
 
 impl Unsaved {
-    /// Adds a completion; gives it back if there is no room.
+    /// A completion will come: by [`Self::push`] or [`Self::push_expected`].
+    pub fn expect(&self) {
+        self.expected.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An expected completion will not come after all.
+    pub fn expect_less(&self) {
+        self.expected.fetch_sub(1, Ordering::SeqCst);
+        self.arrived.notify_one();
+    }
+
+    /// Whether completions are still to come.
+    pub fn any_expected(&self) -> bool {
+        self.expected.load(Ordering::SeqCst) > 0
+    }
+
+    /// Adds an expected completion; gives it back if there is no room.
     pub fn push(&self, completion: Completion) -> Result<(), Box<Completion>> {
         self.completions.push_below(completion, UNSAVED_MAX).map_err(Box::new)?;
+        self.expected.fetch_sub(1, Ordering::SeqCst);
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// Adds what cannot wait for room: a claim that is given back, or the outcome of a thread that is being killed. There are never
-    /// more of these than there were claims.
+    /// Adds an expected completion that cannot wait for room: the outcome of a thread that is being killed.
+    pub fn push_expected(&self, completion: Completion) {
+        let _ = self.completions.push(completion);
+        self.expected.fetch_sub(1, Ordering::SeqCst);
+        self.arrived.notify_one();
+    }
+
+    /// Adds what cannot wait for room: a claim that is given back. There are never more of these than there were claims.
     pub fn push_regardless(&self, completion: Completion) {
         if self.completions.push(completion).is_ok() {
             self.arrived.notify_one();
@@ -104,18 +139,32 @@ impl Unsaved {
     /// Up to `limit` completions, oldest first, and all starts.
     pub fn drain(&self, limit: usize) -> (Vec<Completion>, Vec<Stamp>) {
         let completions = self.completions.drain(limit);
+        self.storing.fetch_add(completions.len(), Ordering::SeqCst);
         for _ in 0..self.room.level().waiting.min(completions.len()) {
             let _ = self.room.push_below((), UNSAVED_MAX);
         }
         (completions, self.stamps.drain(limit))
     }
 
-    /// How many completions wait.
-    pub fn len(&self) -> usize {
-        self.completions.level().buffered
+    /// So many completions of a drain are stored.
+    pub fn stored(&self, count: usize) {
+        self.storing.fetch_sub(count, Ordering::SeqCst);
     }
 
-    /// Whether none wait.
+    /// Nothing will be stored any more: whoever waits for room or for the record of a start learns of it.
+    pub fn close(&self) {
+        self.completions.close();
+        self.room.close();
+        self.stamps.close();
+        drop(self.stamps.drain(usize::MAX));
+    }
+
+    /// How many completions are not stored: they wait, or are in the flush under way.
+    pub fn len(&self) -> usize {
+        self.completions.level().buffered + self.storing.load(Ordering::SeqCst)
+    }
+
+    /// Whether all are stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -8,6 +8,8 @@ use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
 
 /// Most events that wait for a reader; the oldest go first, and the next event read says how many went.
 pub const EVENTS_MAX: usize = 1_000;
+/// Above so many, notifications are not told: a flood of them must not wash away a lost lease.
+const NOTIFIED_BELOW: usize = EVENTS_MAX / 2;
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -79,6 +81,10 @@ impl Events {
     /// Tells. Never waits: when nobody reads, the oldest event makes room.
     pub fn tell(&self, event: Event) {
         let mut event = event;
+        if matches!(event, Event::Notified { .. }) && self.waiting.level().buffered >= NOTIFIED_BELOW {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         while let Err(refused) = self.waiting.push_below(event, EVENTS_MAX) {
             match self.waiting.try_pop() {
                 Ok(Some(_)) => self.skipped.fetch_add(1, Ordering::Relaxed),
@@ -116,9 +122,21 @@ mod tests {
     fn says_how_many_events_were_lost_when_nobody_read() {
         let events = Events::default();
         for number in 0..EVENTS_MAX + 3 {
-            events.tell(Event::Notified { payload: number.to_string() });
+            events.tell(Event::Error { message: number.to_string() });
         }
         assert_eq!(events.next(&Wake::default()), Waited::Item(Event::Skipped { count: 3 }));
-        assert_eq!(events.next(&Wake::default()), Waited::Item(Event::Notified { payload: "3".to_owned() }));
+        assert_eq!(events.next(&Wake::default()), Waited::Item(Event::Error { message: "3".to_owned() }));
+    }
+
+    #[test]
+    fn a_flood_of_notifications_washes_no_other_event_away() {
+        let events = Events::default();
+        let error = Event::Error { message: "keep me".to_owned() };
+        events.tell(error.clone());
+        for number in 0..2 * EVENTS_MAX {
+            events.tell(Event::Notified { payload: number.to_string() });
+        }
+        assert_eq!(events.next(&Wake::default()), Waited::Item(Event::Skipped { count: 1_501 }));
+        assert_eq!(events.next(&Wake::default()), Waited::Item(error));
     }
 }

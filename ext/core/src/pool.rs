@@ -140,9 +140,15 @@ impl Pool {
         self.claims.peek(|claim| claim.ticket.received + BUFFER_AGE_MAX)
     }
 
-    /// Takes out what has waited too long.
+    /// Takes out what has waited too long. The threads are busy with something that lasts, though no run has ended to say so: without
+    /// that note the same claims would be taken and given back for as long.
     pub fn take_expired(&self, now: Instant) -> Vec<Claim> {
-        std::iter::from_fn(|| self.claims.pop_if(|claim| claim.ticket.received + BUFFER_AGE_MAX <= now)).collect()
+        let expired: Vec<Claim> =
+            std::iter::from_fn(|| self.claims.pop_if(|claim| claim.ticket.received + BUFFER_AGE_MAX <= now)).collect();
+        if !expired.is_empty() {
+            self.pace.record(BUFFER_AGE_MAX);
+        }
+        expired
     }
 
     /// Closes the pool and takes out what nobody has started.

@@ -120,10 +120,12 @@ impl Runtime {
             return Err(Error::stopped("this runtime was started before; make a new one"));
         }
         let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new()
-            .name("good_job".to_owned())
-            .spawn(move || operation::run(&shared))
-            .map_err(|error| Error::internal(format!("the operating system gave no thread for the queue: {error}")))?;
+        let thread = std::thread::Builder::new().name("good_job".to_owned()).spawn(move || operation::run(&shared)).map_err(|error| {
+            // Nobody must wait for the end of a thread that never was.
+            self.shared.advance_to(Phase::Stopped);
+            self.shared.finish();
+            Error::internal(format!("the operating system gave no thread for the queue: {error}"))
+        })?;
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }
@@ -190,7 +192,12 @@ impl Runtime {
 
     /// Ends a run. The completion must then be saved: [`Self::save`]. `None` if there is no such run, or not any more.
     pub fn end(&self, number: u64, outcome: Outcome) -> Option<Completion> {
-        let run = self.shared.in_flight.end(number)?;
+        // Before the run is out of sight: the completer must not go home in between.
+        self.shared.unsaved.expect();
+        let Some(run) = self.shared.in_flight.end(number) else {
+            self.shared.unsaved.expect_less();
+            return None;
+        };
         let duration = run.started.elapsed();
         let transition = decide(outcome);
         self.shared.pools[run.ticket.pool].run_ended(duration, is_error(&transition));
@@ -208,7 +215,7 @@ impl Runtime {
 
     /// Hands a completion to the completer though too many wait: for a caller that may not wait any longer, and is one thread.
     pub fn save_regardless(&self, completion: Completion) {
-        self.shared.unsaved.push_regardless(completion);
+        self.shared.unsaved.push_expected(completion);
     }
 
     /// Waits until there is room for a completion.
@@ -224,9 +231,11 @@ impl Runtime {
     /// Stops claiming, gives back what nobody has started, and lets takers go home. Runs under way go on.
     pub fn drain(&self) {
         self.shared.advance_to(Phase::Draining);
+        self.shared.unsaved.expect();
         for pool in &self.shared.pools {
             pool.close().into_iter().for_each(|claim| self.shared.unsaved.push_regardless(Completion::unstarted(claim.ticket)));
         }
+        self.shared.unsaved.expect_less();
     }
 
     /// Asks the runtime to store what there is and to end. Runs that were never finished count as cut short.
@@ -277,6 +286,13 @@ impl Runtime {
     }
 }
 
+/// A runtime that nobody has any more stores what there is and ends.
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Shared {
     /// Moves on from one phase to the next; tells whether it was in the first.
     pub(crate) fn advance(&self, from: Phase, to: Phase) -> bool {
@@ -302,6 +318,7 @@ impl Shared {
 
     /// The thread has ended: lets everybody who waits know.
     pub(crate) fn finish(&self) {
+        self.unsaved.close();
         self.events.close();
         self.stopped.close();
     }

@@ -236,3 +236,17 @@ fn a_drain_does_not_wait_for_the_next_attempt_of_a_claim_that_fails() {
     stop(&runtime);
     assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
 }
+
+#[test]
+fn settings_of_the_users_sessions_that_would_break_the_queues_do_not_reach_them() {
+    let mut queue = Queue::create();
+    queue.job(&[("job_class", "'Übung'")]);
+    let variables = serde_json::json!({"client_encoding": "latin1", "default_transaction_isolation": "serializable"});
+    let session = serde_json::json!({"timezone": "UTC", "schema_search_path": null, "variables": variables, "application_name": "good_job_core tests"});
+    let runtime = queue.runtime_with("*", serde_json::json!({ "session": session }));
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!(taken.job.job_class.as_deref(), Some("Übung"));
+    queue::finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+}

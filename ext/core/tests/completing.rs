@@ -267,3 +267,19 @@ fn nobody_waits_for_room_that_there_will_never_be() {
     runtime.interrupt_wait_for_room(&wake);
     assert_eq!(waiting.join().unwrap(), Waited::Closed);
 }
+
+#[test]
+fn a_stop_waits_for_the_outcome_of_a_run_that_has_just_ended() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    let completion = runtime.end(taken.number, succeeded()).unwrap();
+    runtime.close();
+    let soon = Some(Instant::now() + Duration::from_millis(500));
+    assert_eq!(runtime.wait_until_stopped(&Wake::default(), soon), Waited::TimedOut);
+    runtime.save(completion).unwrap();
+    stop(&runtime);
+    assert_eq!(queue.column(id, "finished_at IS NOT NULL").as_deref(), Some("true"));
+}

@@ -331,3 +331,84 @@ fn a_runtime_that_nobody_has_any_more_ends() {
     queue.wait_for_count(OURS, 0);
     assert_eq!(queue.count("good_job_processes"), 0);
 }
+
+#[test]
+fn a_job_that_runs_under_its_own_advisory_lock_is_not_taken_from_whoever_holds_that() {
+    let mut queue = Queue::create();
+    let owner = format!("'{}'", uuid::Uuid::new_v4());
+    let orphan = [("locked_by_id", owner.as_str()), ("locked_at", "now_utc - interval '1 hour'"), ("lock_type", "0")];
+    let running = queue.job(&orphan);
+    let abandoned = queue.job(&orphan);
+    queue
+        .client
+        .execute("SELECT pg_advisory_lock(('x' || substr(md5('good_jobs-' || $1::uuid), 1, 16))::bit(64)::int8)", &[&running])
+        .unwrap();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!(taken.job_id, abandoned);
+    finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+    assert!(queue.column(running, "locked_by_id").is_some());
+}
+
+#[test]
+fn a_job_that_is_never_due_does_not_hide_one_that_is_due_soon() {
+    let mut queue = Queue::create();
+    queue.job(&[("scheduled_at", "'infinity'")]);
+    queue.job(&[("scheduled_at", "now_utc + interval '500 milliseconds'")]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    wait_for_event(&runtime, listening);
+    std::thread::sleep(Duration::from_secs(1));
+    let soon = queue.job(&[("scheduled_at", "now_utc + interval '500 milliseconds'")]);
+    queue
+        .client
+        .execute(
+            "SELECT pg_notify('good_job', json_build_object('scheduled_at', scheduled_at::text || 'Z')::text) FROM good_jobs WHERE id = $1",
+            &[&soon],
+        )
+        .unwrap();
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 2);
+    stop(&runtime);
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_migration_that_changes_a_columns_type_stops_nothing() {
+    let mut queue = Queue::create();
+    queue.jobs(2, &[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    queue.client.batch_execute("ALTER TABLE good_jobs ALTER COLUMN job_class TYPE varchar").unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 2);
+}
+
+#[test]
+fn a_claim_in_hand_is_not_given_back_however_old_the_databases_clock_finds_it() {
+    let mut queue = Queue::create();
+    queue
+        .client
+        .batch_execute(
+            "CREATE FUNCTION age() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN NEW.locked_at := NEW.locked_at - interval '1 minute'; RETURN NEW; END $$; \
+             CREATE TRIGGER age BEFORE UPDATE ON good_jobs FOR EACH ROW \
+             WHEN (OLD.locked_by_id IS NULL AND NEW.locked_by_id IS NOT NULL) EXECUTE FUNCTION age()",
+        )
+        .unwrap();
+    let id = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(queue.column(id, "locked_by_id").is_some());
+    finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.column(id, "finished_at IS NOT NULL").as_deref(), Some("true"));
+}

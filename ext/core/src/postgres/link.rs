@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, Mutex as AsyncMutex};
 use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
@@ -47,6 +48,7 @@ struct Current {
     live: Option<Arc<Live>>,
     driver: Option<JoinHandle<()>>,
     lost_at: Option<Instant>,
+    reconnected_at: Option<Instant>,
 }
 
 /// A connection that works, or did a moment ago.
@@ -84,8 +86,16 @@ impl Link {
         let (live, driver) = self.connect(current.lost_at).await;
         current.driver = Some(tokio::spawn(drive(driver, self.ears.clone())));
         current.live = Some(Arc::clone(&live));
-        current.lost_at = None;
+        if current.lost_at.take().is_some() {
+            current.reconnected_at = Some(Instant::now());
+        }
         live
+    }
+
+    /// Whether the connection, established if need be, has replaced a lost one less than `age` ago.
+    pub(crate) async fn is_back_since_less_than(&self, age: Duration) -> bool {
+        self.live().await;
+        self.current.lock().await.reconnected_at.is_some_and(|at| at.elapsed() < age)
     }
 
     /// Says goodbye to the server, if there is a connection.
@@ -139,12 +149,13 @@ impl Link {
     }
 }
 
-/// Moves a connection's bytes until it ends, and tells what it hears. A full ear is skipped: it has wake-ups enough before it.
+/// Moves a connection's bytes until it ends, and tells what it hears. A full ear is skipped: whoever listens sees that it was full.
 async fn drive(mut driver: Driver, ears: mpsc::Sender<Heard>) {
     while let Some(payload) = driver.next_notification().await {
         let _ = ears.try_send(Heard::Notification(payload));
     }
-    let _ = ears.try_send(Heard::Lost);
+    drop(driver);
+    let _ = ears.send(Heard::Lost).await;
 }
 
 impl Live {
@@ -162,7 +173,13 @@ impl Live {
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
             Ok(Ok(rows)) => Ok(rows),
-            Ok(Err(error)) => Err(QueryError::Refused(error)),
+            Ok(Err(error)) => {
+                // "cached plan must not change result type": a migration changed a column. The next attempt prepares anew.
+                if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+                    self.prepared.lock().unwrap_or_else(PoisonError::into_inner).remove(&statement);
+                }
+                Err(QueryError::Refused(error))
+            }
             Err(_elapsed) => Err(QueryError::Silent),
         }
     }

@@ -150,7 +150,8 @@ impl Store {
 
     /// Puts the jobs of dead processes back; gives those jobs.
     pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Vec<Uuid>, QueryError> {
-        let params: [&(dyn ToSql + Sync); 4] = [&self.process_id, &micros(grace), &micros(silence), &self.lock_prefix()];
+        let jobs_prefix = format!("{}-", self.config.tables.jobs);
+        let params: [&(dyn ToSql + Sync); 5] = [&self.process_id, &micros(grace), &micros(silence), &self.lock_prefix(), &jobs_prefix];
         job_ids(link.query(Statement::rescue_jobs, &params).await?)
     }
 
@@ -243,11 +244,17 @@ fn claim(row: &Row, pool: usize, received: Instant) -> Claim {
             queue_name: row.get("queue_name"),
             job_class: row.get("job_class"),
             concurrency_key: row.get("concurrency_key"),
-            labels: row.get::<_, Option<Vec<Option<String>>>>("labels").map(|labels| labels.into_iter().flatten().collect()),
+            labels: labels(row),
             scheduled_at: row.get("scheduled_at"),
             created_at: row.get("created_at"),
         },
     }
+}
+
+/// A text[] column takes arrays of any number of dimensions. One that is no list has no labels: it must not stop the claim of others.
+fn labels(row: &Row) -> Option<Vec<String>> {
+    let list: Option<Vec<Option<String>>> = row.try_get("labels").ok()?;
+    list.map(|labels| labels.into_iter().flatten().collect())
 }
 
 fn split(leases: impl Iterator<Item = Lease>) -> (Vec<Uuid>, Vec<Token>) {

@@ -50,8 +50,11 @@ impl Claimer {
                         self.events
                             .tell(Event::Error { message: format!("claiming jobs for {}: {error}; trying again", self.pool.config.name) });
                     }
-                    tokio::time::sleep(backoff.next_delay()).await;
                     self.pool.wake();
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff.next_delay()) => {}
+                        () = reached(&mut phase, Phase::Draining) => {}
+                    }
                 }
             }
         }

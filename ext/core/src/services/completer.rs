@@ -73,10 +73,13 @@ impl Completer {
     /// Stores until nothing more comes and nothing is left.
     pub(crate) async fn run(self: Arc<Self>, mut phase: PhaseWatch) {
         loop {
+            let flushing = *phase.borrow() >= Phase::Flushing;
+            // Asked before the drain: what comes in between is seen by it.
+            let last = flushing && !self.unsaved.any_expected();
             if self.run_once().await {
                 continue;
             }
-            if *phase.borrow() >= Phase::Flushing {
+            if last {
                 return;
             }
             let tick = async {
@@ -89,7 +92,7 @@ impl Completer {
             tokio::select! {
                 () = self.unsaved.arrived() => {}
                 () = tick => {}
-                () = reached(&mut phase, Phase::Flushing) => {}
+                () = reached(&mut phase, Phase::Flushing), if !flushing => {}
             }
         }
     }
@@ -112,6 +115,7 @@ impl Completer {
             self.store(Kind::Interrupt, batches.interrupt),
             self.store(Kind::Release, batches.release),
         );
+        self.unsaved.stored(leases.len());
         leases.into_iter().for_each(|lease| self.ledger.strike(lease));
         !idle
     }

@@ -39,6 +39,7 @@ impl Listener {
             () = self.keep_listening() => {}
             () = reached(&mut phase, Phase::Draining) => {}
         }
+        self.heard.lock().await.close();
     }
 
     async fn keep_listening(&self) {
@@ -65,10 +66,19 @@ impl Listener {
         self.pools.iter().for_each(|pool| pool.wake());
         let mut heard = self.heard.lock().await;
         while let Some(Heard::Notification(payload)) = heard.recv().await {
+            if heard.len() + 1 >= heard.max_capacity() {
+                self.catch_up();
+            }
             self.hear(&payload);
         }
         self.listening.store(false, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The ears were full, so something may have gone unheard: whatever it was for, look.
+    fn catch_up(&self) {
+        self.sooner.tell(Duration::ZERO);
+        self.pools.iter().for_each(|pool| pool.wake());
     }
 
     fn hear(&self, payload: &str) {

@@ -20,6 +20,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// 15 s at most, the server 10 s.
 const UNKNOWN_AGE: Duration = Duration::from_secs(20);
 
+/// How long after an outage nobody is taken for dead: what this process could not reach, others could not either, and it takes them
+/// a delay between two attempts (5 s at most) and a greeting to say that they live.
+const SETTLING: Duration = Duration::from_secs(15);
+
 /// See the module's documentation.
 pub(crate) struct Rescuer {
     pub(crate) pools: Vec<Arc<Pool>>,
@@ -47,9 +51,12 @@ impl Rescuer {
 
     /// One look.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
-        let mut rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
-        // The ledger first: a lease that is older by the database's clock than by ours must not look unknown.
-        let known = self.ledger.older_than(UNKNOWN_AGE / 2);
+        let mut rescued = Vec::new();
+        if !self.link.is_back_since_less_than(SETTLING).await {
+            rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
+        }
+        // The ledger first, and all of it: how old a lease is by our clock says nothing of the database's.
+        let known = self.ledger.leases();
         rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, &known).await?);
         if !rescued.is_empty() {
             self.pools.iter().for_each(|pool| pool.wake());

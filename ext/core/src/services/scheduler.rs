@@ -37,7 +37,11 @@ impl Scheduler {
         loop {
             match self.run_once().await {
                 Ok(()) => backoff = Backoff::default(),
-                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+                Err(_) => {
+                    tokio::time::sleep(backoff.next_delay()).await;
+                    // What became due meanwhile is not future any more: no answer will name it.
+                    self.pools.iter().for_each(|pool| pool.wake());
+                }
             }
         }
     }

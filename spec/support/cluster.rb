@@ -1,0 +1,136 @@
+# frozen_string_literal: true
+
+require "English"
+require "etc"
+require "fileutils"
+require "socket"
+require "tmpdir"
+require "uri"
+require_relative "observed_process"
+require_relative "postgres"
+
+# A Postgres server of the specs' own, for what cannot be asked of one that others use: passwords and outages. Made when first
+# needed, gone with the specs.
+class Cluster
+  include WaitUntil
+
+  PORTS = (10_000..19_000) # below those that the kernel gives to outgoing connections
+  PROGRAMS = Dir["/usr/lib/postgresql/*/bin"].max_by { |path| path[/\d+/].to_i } || `pg_config --bindir`.chomp
+
+  SETTINGS = <<~CONF
+    listen_addresses = '127.0.0.1'
+    fsync = off
+    shared_buffers = 16MB
+  CONF
+
+  # Everybody but the superuser needs a password.
+  ACCESS = <<~CONF
+    local all all trust
+    host all postgres 127.0.0.1/32 trust
+    host all all 127.0.0.1/32 scram-sha-256
+  CONF
+
+  # @return [Cluster] running
+  def self.shared
+    (@shared ||= new).tap(&:start)
+  end
+
+  def self.remove
+    @shared&.remove
+  end
+
+  # @return [String] where the socket is, too
+  attr_reader :directory
+  attr_reader :port
+
+  def initialize
+    @directory = Dir.mktmpdir("cluster")
+    @port = PORTS.to_a.shuffle.find { |port| free?(port) }
+    FileUtils.chown(account, nil, directory)
+    initialize_data
+  end
+
+  # Twice is fine.
+  def start
+    return if @server&.alive?
+
+    @server = ObservedProcess.new(*unprivileged("#{PROGRAMS}/postgres", "-D", data, "-p", port.to_s), environment: {}, directory: directory)
+    wait_until("the cluster to start") { ready? || @server.expect_alive }
+  end
+
+  # As a fast shutdown: sessions are terminated.
+  def stop
+    @server.signal(:INT)
+    @server.wait
+  end
+
+  # @return [String] as superuser
+  def url(database = "postgres")
+    "postgres://postgres@127.0.0.1:#{port}/#{database}"
+  end
+
+  # @return [String] as a user with a password
+  def url_for(user, password, database)
+    "postgres://#{user}:#{URI.encode_www_form_component(password).gsub("+", "%20")}@127.0.0.1:#{port}/#{database}"
+  end
+
+  # @return [String] a new name for a new database with the queue's tables
+  def create_database
+    name = "spec_#{@databases = @databases.to_i + 1}"
+    Postgres.execute(url, "CREATE DATABASE #{name}")
+    Postgres.migrate(url(name))
+    name
+  end
+
+  def create_user(name, password)
+    Postgres.execute(url, "DROP ROLE IF EXISTS #{name}")
+    Postgres.execute(url, "CREATE ROLE #{name} LOGIN SUPERUSER PASSWORD '#{PG::Connection.escape_string(password)}'")
+  end
+
+  def remove
+    @server&.remove
+    FileUtils.remove_entry(directory)
+  end
+
+  private
+
+  def initialize_data
+    initdb = ["#{PROGRAMS}/initdb", "--pgdata=#{data}", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    output = IO.popen(unprivileged(*initdb), chdir: directory, err: %i[child out], &:read)
+    raise "initdb: #{output}" unless $CHILD_STATUS.success?
+
+    File.write("#{data}/postgresql.auto.conf", "#{SETTINGS}unix_socket_directories = '#{directory}'\n")
+    File.write("#{data}/pg_hba.conf", ACCESS)
+  end
+
+  def data
+    "#{directory}/data"
+  end
+
+  # Postgres refuses to run as root. A guard set up before the change of user would be lost with it.
+  def unprivileged(*command)
+    return command unless Process.uid.zero?
+
+    ["setpriv", "--reuid=#{account}", "--regid=#{Etc.getpwnam(account).gid}", "--clear-groups", "--pdeathsig", "KILL", *command]
+  end
+
+  def account
+    Process.uid.zero? ? "postgres" : Etc.getlogin
+  end
+
+  def free?(port)
+    TCPServer.new("127.0.0.1", port).close
+    true
+  rescue SystemCallError
+    false
+  end
+
+  def ready?
+    PG.connect(url).close
+    true
+  rescue PG::ConnectionBad
+    false
+  end
+end
+
+RSpec.configure { |config| config.after(:suite) { Cluster.remove } }

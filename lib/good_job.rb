@@ -124,7 +124,7 @@ module GoodJob
     # @return [Integer] how many were run
     # @raise [Exception] what a job did not handle
     def perform_inline(queue_string = "*", limit: nil)
-      Inline.new(process_id: capsule.process_id).perform_due(queue_string, limit: limit)
+      Inline.new.perform_due(queue_string, limit: limit)
     end
 
     # @return [Boolean] whether this is the `good_job` executable

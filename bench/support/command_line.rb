@@ -5,7 +5,7 @@ require "optparse"
 require_relative "context"
 require_relative "report"
 require_relative "scenario"
-Dir[File.expand_path("../scenarios/*.rb", __dir__)].sort.each { |file| require file }
+Dir[File.expand_path("../scenarios/*.rb", __dir__)].each { |file| require file }
 
 module Bench
   # bin/bench.

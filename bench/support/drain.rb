@@ -8,7 +8,7 @@ module Bench
     LOOK_MAX_S = 0.5
     FIRST_LOOK_S = 0.05
     # Of what is expected to remain, how much is slept through.
-    SLEPT_SHARE = 0.7
+    SLEPT_SHARE = 0.8
     STALL_LIMIT_S = 60
 
     class Stalled < StandardError; end

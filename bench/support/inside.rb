@@ -19,7 +19,7 @@ module Bench
       def serve(queue, answers)
         @queue = queue
         require_relative "inside/application"
-        Dir[File.join(__dir__, "inside/*.rb")].sort.each { |file| require file }
+        Dir[File.join(__dir__, "inside/*.rb")].each { |file| require file }
         answer(answers, nil)
         while (line = $stdin.gets)
           receiver, method, arguments = JSON.parse(line, symbolize_names: true)

@@ -7,11 +7,10 @@ module Bench
   # is busy for a while slows all of it. What is compared is compared within a repeat.
   class Interleaving
     # @param repeats [Integer]
-    # @yieldparam index [Integer]
     # @yieldreturn [Hash{Symbol => Numeric}] the figures of one repeat
     # @return [Hash{Symbol => Series}]
-    def self.run(repeats)
-      rows = Array.new(repeats) { |index| yield index }
+    def self.run(repeats, &repeat)
+      rows = Array.new(repeats) { repeat.call }
       rows.first.keys.to_h { |name| [name, Series.new(rows.map { |row| row.fetch(name) })] }
     end
   end

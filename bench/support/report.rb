@@ -39,7 +39,7 @@ module Bench
 
     def title
       options = @scenario.options.map { |name, value| "#{name} #{value}" }.join(", ")
-      context = "Ruby #{@context[:ruby]}, Rails #{@context[:rails]}, PostgreSQL #{@context[:postgres]}, #{@context[:cpus]} CPUs, load #{@context[:load]}"
+      context = format("Ruby %<ruby>s, Rails %<rails>s, PostgreSQL %<postgres>s, %<cpus>d CPUs, load %<load>s", @context)
       "#{@scenario.class.scenario_name} of #{@scenario.queue.name}: #{options}\n#{context}"
     end
 

@@ -114,7 +114,7 @@ module GoodJob
     end
 
     def enqueue_inline(job, row)
-      Inline.new(process_id: capsule.process_id).enqueue(enqueuer, job, row) ? row : false
+      Inline.new.enqueue(enqueuer, job, row) ? row : false
     end
 
     # In a process that was forked from a running one.

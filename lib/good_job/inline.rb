@@ -5,19 +5,30 @@ module GoodJob
   class Inline
     ANY_QUEUE = { all: true }.freeze
 
-    # @param process_id [String] uuid under which the jobs are held
-    def initialize(process_id:)
-      @process_id = process_id
+    class << self
+      # Never the capsule's: a runtime gives back what is held under its id and that it did not claim itself.
+      # @return [String] uuid under which this process holds the jobs that it runs inline
+      def process_id
+        @process_id = SecureRandom.uuid unless @pid == ::Process.pid
+        @pid = ::Process.pid
+        @process_id
+      end
+    end
+
+    def initialize
+      @process_id = self.class.process_id
     end
 
     # Inserts a due job as claimed, and runs it, and runs it again as long as it retries itself at once.
     # @return [Boolean] whether it was inserted
     # @raise [Exception] what the job did not handle
     def enqueue(enqueuer, job, row)
-      return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
+      holding(row.id) do
+        return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
 
-      claim = claim_of(row)
-      claim = claim_next(job_id: row.id) while claim && perform(claim)
+        claim = claim_of(row)
+        claim = claim_next(job_id: row.id) while claim && perform(claim)
+      end
       true
     end
 
@@ -32,7 +43,7 @@ module GoodJob
       count = 0
       while (limit.nil? || count < limit) && (claim = claim_next(queues: queues))
         count += 1
-        perform(claim)
+        holding(claim[:id]) { perform(claim) }
       end
       count
     end
@@ -44,6 +55,21 @@ module GoodJob
       raise ArgumentError, "GoodJob: #{queue_string.inspect} has #{pools.size} pools; one thread is one pool, so name one." if pools.size > 1
 
       pools.first.fetch(:queues)
+    end
+
+    # Inside a transaction nobody else sees the claim. Outside, the job's advisory lock says that it runs. The session that took the lock
+    # must give it up, and the end of a job may have given the connection back to its pool.
+    def holding(job_id)
+      connection = Statements.connection
+      return yield if connection.transaction_open?
+
+      begin
+        key = ["#{Database.tables.fetch(:jobs)}-#{job_id}"]
+        Statements.run("hold_job", key, connection)
+        yield
+      ensure
+        Statements.run("let_go_of_job", key, connection) if connection.active?
+      end
     end
 
     # @return [Boolean] whether the job is due again

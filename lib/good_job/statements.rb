@@ -11,12 +11,17 @@ module GoodJob
     class << self
       # @param name [String] a file of ext/core/sql, without ".sql"
       # @param binds [Array] its parameters in order: nil, numbers, booleans, strings, times
+      # @param on [ActiveRecord::ConnectionAdapters::AbstractAdapter, nil] instead of the thread's own connection
       # @return [ActiveRecord::Result]
-      def run(name, binds)
-        sql = text(name)
-        BaseRecord.connection_pool.with_connection do |connection|
-          connection.exec_query(sql, "GoodJob #{name}", binds, prepare: true).tap { connection.clear_query_cache }
-        end
+      def run(name, binds, on = nil)
+        return BaseRecord.connection_pool.with_connection { |connection| run(name, binds, connection) } unless on
+
+        on.exec_query(text(name), "GoodJob #{name}", binds, prepare: true).tap { on.clear_query_cache }
+      end
+
+      # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] the thread's own connection, its own from now on
+      def connection
+        BaseRecord.respond_to?(:lease_connection) ? BaseRecord.lease_connection : BaseRecord.connection
       end
 
       # @param values [Array<String, nil>, nil]

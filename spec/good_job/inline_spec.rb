@@ -41,13 +41,24 @@ RSpec.describe GoodJob::Inline, :database do
     MouseJob.perform_later("a")
     expect(MouseJob.ran).to eq ["a"]
     expect(job).to have_attributes(status: :succeeded, executions_count: 1, locked_by_id: nil, locked_at: nil, lock_type: nil)
-    expect(job.executions.first).to have_attributes(status: :succeeded, job_class: "MouseJob", process_id: GoodJob.capsule.process_id)
+    expect(job.executions.first).to have_attributes(status: :succeeded, job_class: "MouseJob", process_id: described_class.process_id)
   end
 
   it "raises what the job does not handle, and records it" do
     expect { MouseJob.perform_later("a", "RuntimeError") }.to raise_error(RuntimeError, "squeak")
     expect(job).to have_attributes(status: :discarded, error: "RuntimeError: squeak", error_event: "unhandled")
     expect(job.executions.first.error_backtrace.first).to include("inline_spec.rb")
+  end
+
+  it "holds the job's advisory lock while it runs, so that nobody takes it for abandoned, and not afterwards" do
+    locks = -> { GoodJob::Statements.connection.select_value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") }
+    during = []
+    MouseJob.define_method(:perform) { |*| during << locks.call }
+    MouseJob.perform_later("a")
+    MouseJob.queue_adapter = adapter(:external)
+    MouseJob.perform_later("b")
+    GoodJob.perform_inline
+    expect([during, locks.call]).to eq [[1, 1], 0]
   end
 
   it "does not raise what discard_on handles" do

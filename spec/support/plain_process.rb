@@ -12,4 +12,4 @@ include WaitUntil # rubocop:disable Style/MixinUsage -- for scripts
 ActiveRecord::Base.establish_connection(ENV.fetch("DATABASE_URL"))
 ActiveJob::Base.logger = Logger.new(nil)
 ActiveJob::Base.queue_adapter = GoodJob::Adapter.new(execution_mode: :external)
-GoodJob.logger = Logger.new($stdout)
+GoodJob.logger = Logger.new($stdout, level: :warn)

@@ -12,8 +12,8 @@ module Bench
         VALUES ($1, $1, $2, $3, $4, $5, $5, $5, $6)
       SQL
       # libpq's trace of what the client sent, and of what the server said when it was ready for more: I is "in no transaction".
-      SENT_STATEMENT = /\tF\t\d+\t(?:Query|Execute)\b/.freeze
-      READY = /\tB\t\d+\tReadyForQuery\t I\b/.freeze
+      SENT_STATEMENT = /\tF\t\d+\t(?:Query|Execute)\b/
+      READY = /\tB\t\d+\tReadyForQuery\t I\b/
 
       class << self
         # Both kinds of loop, uncounted: what Rails and Postgres do only once is done then.
@@ -62,7 +62,8 @@ module Bench
         end
 
         def raw_parameters(job)
-          [job.job_id, job.queue_name, job.priority || 0, ActiveSupport::JSON.encode(job.serialize), Time.now.utc.strftime("%F %T.%6N"), job.class.name]
+          now = Time.now.utc.strftime("%F %T.%6N")
+          [job.job_id, job.queue_name, job.priority || 0, ActiveSupport::JSON.encode(job.serialize), now, job.class.name]
         end
 
         def raw_connection

@@ -16,7 +16,7 @@ module Bench
         # One {LatencyJob} after the other.
         # @return [Array<Array(String, Integer)>] the job's id, and µs when its perform_later was called
         def steadily(count:, interval_ms:)
-          Pace.new(interval_ms).each(count) do
+          Pace.new(interval_ms).map(count) do
             called_at = Process.clock_gettime(Process::CLOCK_MONOTONIC, :microsecond)
             [LatencyJob.perform_later.job_id, called_at]
           end
@@ -31,7 +31,7 @@ module Bench
       end
 
       # @return [Array] what the block returned
-      def each(count)
+      def map(count)
         started = now
         Array.new(count) do |index|
           pause = started + (index * @interval_s) - now

@@ -32,7 +32,7 @@ module Bench
         def announce(count:, interval_ms:)
           prepare("insert_job")
           parameters = insert_parameters
-          Pace.new(interval_ms).each(count) do
+          Pace.new(interval_ms).map(count) do
             called_at = now_us
             connection.exec_prepared("insert_job", [SecureRandom.uuid, *parameters])
             called_at

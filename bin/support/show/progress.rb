@@ -62,7 +62,7 @@ module Show
     def bar_line(queue, enqueued, finished)
       filled = enqueued.zero? ? 0 : bar_width * finished / enqueued
       bar = (@blocks.first * filled) + (@blocks.last * (bar_width - filled))
-      format(" %-10<queue>s %<bar>s %6<finished>d of %<enqueued>-6d %6<rate>d/s", queue: queue, bar: bar, finished: finished, enqueued: enqueued, rate: rate(queue))
+      format(" %-10s %s %6d of %-6d %6d/s", queue, bar, finished, enqueued, rate(queue))
     end
 
     def process_line

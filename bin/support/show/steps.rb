@@ -9,8 +9,8 @@ module Show
       outcome = "FAILED"
       yield.tap { outcome = "done" }
     ensure
-      puts format("== %-14<name>s %5.1<seconds>f s  %<outcome>s", name: name, outcome: outcome,
-                                                                 seconds: Process.clock_gettime(Process::CLOCK_MONOTONIC) - started)
+      seconds = Process.clock_gettime(Process::CLOCK_MONOTONIC) - started
+      puts format("== %-14s %5.1f s  %s", name, seconds, outcome)
     end
   end
 end

@@ -22,9 +22,9 @@ module Show
       puts
       line "Enqueued", @herd.counts.reject { |_kind, count| count.zero? }.map { |kind, count| "#{count} #{kind}" }.join(", ")
       line "Finished", "#{GoodJob::Job.finished.count} of #{@herd.size} jobs, #{GoodJob::Job.discarded.count} of them with an error"
-      DemoRun.by_process_and_queue.group_by { |(process, _queue), _count| process }.each { |process, rows| line("Runs of #{process[/\w+/]}", runs(rows)) }
+      print_runs
       line "Started", latency
-      line "Stampede", "#{@herd.counts[Herd::STAMPEDE]} jobs in #{@stampede_s.round(2)} s: #{(@herd.counts[Herd::STAMPEDE] / @stampede_s).round} jobs/s" if @stampede_s
+      line "Stampede", stampede if @stampede_s
       line "Left", @exits.map { |exit| "#{exit.name} after #{exit.seconds.round(1)} s" }.join(", ")
       line "Exactly once", @verdict.faults.empty? ? "yes: no job was lost, none ran twice" : "NO: #{@verdict.faults.join("; ")}"
     end
@@ -32,11 +32,18 @@ module Show
     private
 
     def line(title, text)
-      puts format("%-16<title>s %<text>s", title: title, text: text)
+      puts format("%-16s %s", title, text)
     end
 
-    def runs(rows)
-      rows.map { |(_process, queue), count| "#{count} #{queue}" }.join(", ")
+    def print_runs
+      DemoRun.by_process_and_queue.group_by { |(process, _queue), _count| process[/\w+/] }.each do |process, rows|
+        line "Runs of #{process}", rows.map { |(_process, queue), count| "#{count} #{queue}" }.join(", ")
+      end
+    end
+
+    def stampede
+      jobs = @herd.counts[Herd::STAMPEDE]
+      "#{jobs} jobs in #{@stampede_s.round(2)} s: #{(jobs / @stampede_s).round} jobs/s"
     end
 
     def latency

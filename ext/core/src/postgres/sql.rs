@@ -94,8 +94,10 @@ statements!(
 const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
     ("claim_inline", include_str!("../../sql/claim_inline.sql")),
     ("finish_inline", include_str!("../../sql/finish_inline.sql")),
+    ("hold_job", include_str!("../../sql/hold_job.sql")),
     ("insert_job", include_str!("../../sql/insert_job.sql")),
     ("insert_jobs", include_str!("../../sql/insert_jobs.sql")),
+    ("let_go_of_job", include_str!("../../sql/let_go_of_job.sql")),
 ];
 
 /// A statement's text by its file's name, with placeholders for the tables; `None` if there is no such file.

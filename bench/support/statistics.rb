@@ -20,7 +20,7 @@ module Bench
     # @param percent [Numeric] 0 to 100
     # @return [Numeric] the smallest value that so many percent of the values do not exceed
     def percentile(percent)
-      @values[((percent / 100.0 * @values.size).ceil - 1).clamp(0..)]
+      @values[((percent * @values.size / 100.0).ceil - 1).clamp(0..)]
     end
 
     def min

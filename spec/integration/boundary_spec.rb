@@ -105,6 +105,7 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
 
         def perform
           self.class.runs << job_id
+          200.times { Thread.pass }
         end
       end)
       CountJob.runs = Thread::Queue.new
@@ -114,14 +115,16 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
       capsule = start_capsule(max_threads: 4)
       jobs = Array.new(500) { CountJob.new }
       ActiveJob::Base.queue_adapter.enqueue_all(jobs)
-      200.times do
+      wait_until("the first job") { CountJob.runs.size.positive? }
+      until CountJob.runs.size > 450
         victim = capsule.workers.sample
         victim.kill
-        victim.join(10)
+        Timeout.timeout(10) { victim.join }
       end
       wait_until_finished(*jobs)
       capsule.shutdown
 
+      expect(GoodJob::Execution.where(error_event: "interrupted").count).to be_positive
       expect(GoodJob::Job.succeeded.count).to eq 500
       expect(GoodJob::Execution.where(error: nil).group(:active_job_id).count.values.tally).to eq(1 => 500)
       attempts = GoodJob::Execution.group(:active_job_id).count
@@ -144,22 +147,33 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
       latch.open
       wait_until_finished(*jobs)
     end
+  end
 
-    it "lose no job under GC.stress" do
-      script = ruby(<<~RUBY)
-        capsule = GoodJob::Capsule.new(configuration: GoodJob::Configuration.new({ max_threads: 2 }))
-        capsule.start
-        jobs = Array.new(20) { QuickJob.new }
-        ActiveJob::Base.queue_adapter.enqueue_all(jobs)
-        GC.stress = true
-        5.times { capsule.workers.sample.kill }
-        GC.stress = false if wait_until("the jobs", limit_seconds: 60) { GoodJob::Job.where(finished_at: nil).none? }
-        capsule.shutdown
-        puts "succeeded: \#{GoodJob::Job.succeeded.count}"
-      RUBY
-      expect(script.wait(90)).to be_success
-      expect(script.output).to include "succeeded: 20"
-    end
+  it "holds under GC.stress" do
+    script = ruby(<<~RUBY)
+      configuration = GoodJob::Configuration.new({ queues: "default;empty" })
+      runtime = GoodJob::Native::Runtime.new(GoodJob::Capsule::Launch.options(configuration))
+      ActiveJob::Base.queue_adapter.enqueue_all(Array.new(20) { QuickJob.new })
+      failed = { state: "failed", preserve: true, error: "IOError: wet", error_event: "unhandled", error_backtrace: ["here", "there"] }
+      events = []
+
+      GC.stress = 1 # at every allocation, of young objects
+      runtime.start
+      events << runtime.next_event[:name]
+      waiting = Array.new(4) { Thread.new { runtime.take(1) } }
+      10.times { runtime.finish(runtime.take(0)[:lease], { state: "succeeded", preserve: true }) }
+      waiting.each(&:kill).each(&:join)
+      10.times { runtime.finish(runtime.take(0)[:lease], failed) }
+      pools = [runtime.pools, runtime.snapshot[:pools]].map { |list| list.map { |pool| pool[:name] } }
+      Thread.new { runtime.stop(nil) }.join
+      GC.stress = false
+
+      puts "events: \#{events}, pools: \#{pools}"
+    RUBY
+    expect(script.wait(90)).to be_success
+    expect(script.output).to include 'events: ["ready"], pools: [["default", "empty"], ["default", "empty"]]'
+    expect(GoodJob::Job.group(:error).count).to eq(nil => 10, "IOError: wet" => 10)
+    expect(GoodJob::Execution.where(error: "IOError: wet").pluck(:error_backtrace).uniq).to eq [%w[here there]]
   end
 
   describe "the end of a process" do
@@ -274,51 +288,59 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
   end
 
   describe "wrong input" do
+    # Shows all that are not refused as they should be, not the first alone.
+    def expect_refusals(cases, &call)
+      answers = cases.to_h { |wrong, _message| [wrong, answer_to(wrong, &call)] }
+      expect(answers.reject { |wrong, answer| answer.is_a?(ArgumentError) && answer.message.match?(cases[wrong]) }).to eq({})
+    end
+
+    def answer_to(wrong)
+      yield wrong
+    rescue StandardError => e
+      e
+    end
+
     it "to Runtime.new is refused by an ArgumentError that names the key" do
-      cases = {
+      sound = options
+      expect_refusals({
         { cheese: 1 } => /cheese/, { max_threads: 0 } => /max_threads/, { max_threads: "5" } => /max_threads/, { max_threads: nil } => /max_threads/,
         { queues: "mice:x;rats" } => /queues .*mice:x/, { queues: nil } => /queues/, { poll_interval_us: -1 } => /poll_interval_us/,
         { poll_interval_us: "1" } => /poll_interval_us/, { listen: "yes" } => /listen/, { lock_strategy: "cheese" } => /lock_strategy "cheese"/,
         { connection: { cheese: "1" } } => /cheese/, { connection: { port: 1 } } => /connection/, { session: {} } => /timezone/,
         { tables: { jobs: "good_jobs" } } => /executions/, { process_state: "{" } => /process_state/, { queues: Object.new } => /Object/
-      }
-      cases.each do |wrong, message|
-        expect { GoodJob::Native::Runtime.new(options(**wrong)) }.to raise_error(ArgumentError, message), "for #{wrong}"
-      end
-      expect { GoodJob::Native::Runtime.new(options.except(:session)) }.to raise_error(ArgumentError, /session/)
-      expect { GoodJob::Native::Runtime.new(options.transform_keys(&:to_s)) }.to raise_error(ArgumentError, /symbol/)
+      }) { |wrong| GoodJob::Native::Runtime.new(sound.merge(wrong)) }
+
+      expect { GoodJob::Native::Runtime.new(sound.except(:session)) }.to raise_error(ArgumentError, /session/)
+      expect { GoodJob::Native::Runtime.new(sound.transform_keys(&:to_s)) }.to raise_error(ArgumentError, /symbol/i)
     end
 
     it "to the functions is refused by an ArgumentError that quotes it" do
-      {
-        ["cheese"] => /no statement named "cheese"/, ["../core"] => %r{\.\./core}
-      }.each { |arguments, message| expect { GoodJob::Native.statement(*arguments) }.to raise_error(ArgumentError, message) }
-      {
-        "a;;b" => /"a;;b"/, ":2" => /":2"/, "a:0" => /"a:0"/, "a:b" => /"a:b"/, "a:1.5" => /1\.5/, "a:-1" => /-1/
-      }.each { |queues, message| expect { GoodJob::Native.parse_queues(queues) }.to raise_error(ArgumentError, message) }
+      expect_refusals({ "cheese" => /no statement named "cheese"/, "../core" => %r{\.\./core} }) { |name| GoodJob::Native.statement(name) }
+      expect_refusals({
+        "a;;b" => /"a;;b"/, ":2" => /":2"/, "a:0" => /"a:0"/, "a:b" => /"a:b"/, "a:1.5" => /"1\.5"/, "a:-1" => /"-1"/
+      }) { |queues| GoodJob::Native.parse_queues(queues) }
     end
 
     it "in an outcome is refused by an ArgumentError that names it" do
-      {
+      expect_refusals({
         {} => /state/, { state: "cheese", preserve: true } => /cheese/, { state: "succeeded" } => /preserve/,
         { state: "succeeded", preserve: true, cheese: 1 } => /cheese/, { state: "failed", preserve: true } => /error/,
         { state: "failed", preserve: true, error: "x", error_event: "eaten" } => /eaten/, { state: "succeeded", preserve: 3 } => /preserve/,
         { state: "retried", preserve: true, retry: { cheese: 1 } } => /cheese/
-      }.each { |outcome, message| expect { GoodJob::Native.transition(outcome) }.to raise_error(ArgumentError, message), "for #{outcome}" }
+      }) { |outcome| GoodJob::Native.transition(outcome) }
     end
 
     it "to a runtime is refused by an ArgumentError, and does no harm" do
-      expect { runtime.finish(99, { state: "succeeded", preserve: true }) }.to raise_error(ArgumentError, /lease 99/)
-      expect { runtime.started(99) }.to raise_error(ArgumentError, /lease 99/)
-      expect { runtime.take(99) }.to raise_error(ArgumentError, /99/)
-      expect { runtime.take(-1) }.to raise_error(ArgumentError, /-1/)
-      expect { runtime.stop(-1) }.to raise_error(ArgumentError, /timeout_us/)
+      success = { state: "succeeded", preserve: true }
+      expect_refusals({
+        [:finish, 99, success] => /lease 99/, [:started, 99] => /lease 99/, [:take, 99] => /99/, [:stop, -1] => /timeout_us/
+      }) { |call| runtime.public_send(*call) }
 
       job = QuickJob.perform_later
       claim = Timeout.timeout(10) { runtime.take(0) }
       expect { runtime.finish(claim[:lease], { state: "cheese", preserve: true }) }.to raise_error(ArgumentError, /cheese/)
-      runtime.finish(claim[:lease], { state: "succeeded", preserve: true })
-      expect { runtime.finish(claim[:lease], { state: "succeeded", preserve: true }) }.to raise_error(ArgumentError, /lease/)
+      runtime.finish(claim[:lease], success)
+      expect { runtime.finish(claim[:lease], success) }.to raise_error(ArgumentError, /lease/)
       wait_until("the job to be finished") { row(job).succeeded? }
     end
   end

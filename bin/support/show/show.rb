@@ -63,7 +63,8 @@ module Show
 
     def drive
       @steps.run("stream") { stream }
-      @stampede_s = @steps.run("stampede") { stampede } unless @ended_by
+      seconds = @steps.run("stampede") { stampede } unless @ended_by
+      @stampede_s = seconds unless @ended_by
     end
 
     def stream

@@ -1,7 +1,7 @@
 //! What happens on the runtime's thread, from the first connection to the last goodbye.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, Mutex as AsyncMutex};
@@ -187,6 +187,7 @@ impl Operation {
             in_flight: Arc::clone(&self.shared.in_flight),
             ledger: Arc::clone(&self.ledger),
             events: Arc::clone(&self.shared.events),
+            aside: Mutex::default(),
         });
         let phase = self.shared.phase.subscribe();
         self.supervise("completer", move || Arc::clone(&completer).run(phase.clone()))

@@ -183,6 +183,25 @@ fn an_outcome_that_postgres_refuses_is_stored_as_a_failure_and_holds_up_nobody()
 }
 
 #[test]
+fn a_row_that_somebody_has_locked_holds_up_no_other_outcome_and_is_stored_once_it_is_free() {
+    let mut queue = Queue::create();
+    queue.jobs(3, &[]);
+    let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 3}));
+    runtime.start().unwrap();
+    let taken: Vec<_> = (0..3).map(|_| take(&runtime, 0).unwrap()).collect();
+    let mut elsewhere = queue.database.client();
+    let mut transaction = elsewhere.transaction().unwrap();
+    transaction.execute("SELECT FROM good_jobs WHERE id = $1 FOR UPDATE", &[&taken[0].job_id]).unwrap();
+    taken.iter().for_each(|run| finish(&runtime, run, succeeded()));
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 2);
+    queue.wait_for_count("good_jobs WHERE locked_by_id IS NOT NULL", 1);
+    transaction.rollback().unwrap();
+    stop(&runtime);
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 3);
+    assert_eq!(queue.count("good_job_executions"), 3);
+}
+
+#[test]
 fn a_start_that_must_be_on_record_first_is_committed_before_it_is_answered() {
     let mut queue = Queue::create();
     queue.jobs(400, &[]);

@@ -221,6 +221,11 @@ impl QueryError {
         }
     }
 
+    /// Whether somebody else held a row's lock for longer than the session waits.
+    pub(crate) fn is_row_locked(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     /// Whether the values sent are at fault, so that the same statement would fail again: data exceptions, violated constraints,
     /// texts that are too long or not of the type.
     pub(crate) fn is_value_refused(&self) -> bool {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 /// planning each time, and must be protected from estimates that a queue's ever-changing table makes meaningless.
 pub const SESSION_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
                        SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                       SET statement_timeout = '10s'; \
+                       SET statement_timeout = '10s'; SET lock_timeout = '1s'; \
                        SET client_encoding = 'UTF8'; SET default_transaction_isolation = 'read committed'";
 
 /// The names of the queue's tables, as Active Record knows them: a dot separates schema and table.

@@ -4,7 +4,7 @@
 //! of its own and never holds up the others; a lease that is lost is told.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -28,6 +28,9 @@ const LASTING: Duration = Duration::from_millis(10);
 /// How often to look for such runs when nothing else is to be stored.
 const LASTING_TICK: Duration = Duration::from_millis(50);
 
+/// Pause before a run whose row was locked is tried again, with whatever else has ended by then.
+const ASIDE_DELAY: Duration = Duration::from_secs(1);
+
 /// See the module's documentation.
 pub(crate) struct Completer {
     pub(crate) store: Arc<Store>,
@@ -36,6 +39,8 @@ pub(crate) struct Completer {
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
+    /// Runs of the flush under way whose rows somebody else has locked.
+    pub(crate) aside: Mutex<Vec<Completion>>,
 }
 
 /// Runs of one transition: they share a statement.
@@ -75,7 +80,7 @@ impl Completer {
         loop {
             let flushing = *phase.borrow() >= Phase::Flushing;
             // Asked before the drain: what comes in between is seen by it.
-            let last = flushing && !self.unsaved.any_expected();
+            let last = flushing && !self.unsaved.any_expected() && self.unsaved.is_empty();
             if self.run_once().await {
                 continue;
             }
@@ -115,9 +120,28 @@ impl Completer {
             self.store(Kind::Interrupt, batches.interrupt),
             self.store(Kind::Release, batches.release),
         );
-        self.unsaved.stored(leases.len());
-        leases.into_iter().for_each(|lease| self.ledger.strike(lease));
+        let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
+        self.unsaved.stored(leases.len() - aside.len());
+        let kept: HashSet<Lease> = aside.iter().map(|run| run.ticket.lease).collect();
+        leases.iter().filter(|lease| !kept.contains(lease)).for_each(|lease| self.ledger.strike(*lease));
+        self.try_again_later(aside);
         !idle
+    }
+
+    /// Puts runs back that could not be stored because somebody else (a dashboard, an operator's open transaction) has locked their
+    /// rows. Until then they count as being stored.
+    fn try_again_later(&self, aside: Vec<Completion>) {
+        if aside.is_empty() {
+            return;
+        }
+        let unsaved = Arc::clone(&self.unsaved);
+        tokio::spawn(async move {
+            tokio::time::sleep(ASIDE_DELAY).await;
+            for run in aside {
+                unsaved.push_regardless(run);
+                unsaved.stored(1);
+            }
+        });
     }
 
     /// Jobs of cron entries are never deleted; what the statement leaves is finished instead.
@@ -152,6 +176,7 @@ impl Completer {
                     let traceable = uncertain && !matches!(kind, Kind::Delete);
                     return if traceable { self.unrecorded(missing).await } else { missing };
                 }
+                Err(error) if error.is_row_locked() => return self.store_around_locks(kind, batch).await,
                 Err(error) if error.is_value_refused() => return self.store_one_by_one(kind, batch, &error).await,
                 Err(error) => {
                     uncertain |= error.is_connection_lost();
@@ -164,6 +189,19 @@ impl Completer {
                 }
             }
         }
+    }
+
+    /// One of the batch's rows is locked: each goes alone, and the locked ones are set aside.
+    async fn store_around_locks(&self, kind: Kind, batch: Vec<Completion>) -> Vec<Completion> {
+        if batch.len() == 1 {
+            self.aside.lock().unwrap_or_else(PoisonError::into_inner).extend(batch);
+            return Vec::new();
+        }
+        let mut missing = Vec::new();
+        for run in batch {
+            missing.extend(Box::pin(self.store_until_known(kind, vec![run])).await);
+        }
+        missing
     }
 
     /// One of the batch is at fault: each goes alone, and the one that is refused again is stored as a failure that says why.
@@ -242,6 +280,8 @@ impl Completer {
         let ours = loop {
             match self.store.stamp(&self.link, &claims).await {
                 Ok(ours) => break ours,
+                // Outcomes must not wait for it: it goes into the next flush.
+                Err(error) if error.is_row_locked() => return stamps.into_iter().for_each(|stamp| self.unsaved.push_stamp(stamp)),
                 Err(_) => tokio::time::sleep(backoff.next_delay()).await,
             }
         };

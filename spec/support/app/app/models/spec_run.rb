@@ -2,6 +2,8 @@
 
 # What happened to a job, as it says itself.
 class SpecRun < ActiveRecord::Base
+  self.table_name = "spec_runs"
+
   TABLE = <<~SQL
     CREATE TABLE IF NOT EXISTS spec_runs (
       id bigserial PRIMARY KEY, job_id uuid NOT NULL, event text NOT NULL, pid integer NOT NULL, thread text,

@@ -53,6 +53,8 @@ module GoodJob
           raise Thor::Error, "GoodJob: there is no #{ENVIRONMENT} in #{Dir.pwd}. Run good_job in the directory of a Rails application."
         end
 
+        # Into a file or a pipe too, lines go when they are written.
+        $stdout.sync = true
         require path
         log_to_stdout
       end

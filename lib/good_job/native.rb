@@ -24,7 +24,7 @@ module GoodJob
   #   What an outcome does to a job's row, for the inline mode, which writes it on the application's connection.
   #   @param outcome [Hash] see {Outcome}
   #   @return [Hash] `{action: "finish" | "retry" | "release" | "delete", error:, error_event: Integer | nil, error_backtrace:,
-  #     serialized_params:, scheduled_at:, queue_name:, priority:, labels:, record_execution:, keep_performed_at:}`
+  #     serialized_params:, scheduled_at:, queue_name:, priority:, labels:, record_execution:}`
   module Native
     # Claims, listens, completes and stays alive, on threads of its own that never need Ruby's lock.
     #
@@ -66,9 +66,9 @@ module GoodJob
     #   @return [Boolean] false: some outcomes could not be saved in time
     #
     # @!method snapshot
-    #   @return [Hash] `{state: "starting" | "running" | "draining" | "stopped", connected: Boolean, listening: Boolean,
+    #   @return [Hash] `{state: "new" | "starting" | "running" | "draining" | "closing" | "flushing" | "stopped", connected: Boolean, listening: Boolean,
     #     pools: [{name:, max_threads:, active_threads:, available_threads:, buffered:, succeeded:, errored:, total:, empty:}],
-    #     unsaved_outcomes: Integer, last_error: String | nil}`
+    #     unsaved_outcomes: Integer}`
     #
     # @!method next_event
     #   Waits for the next thing to tell.

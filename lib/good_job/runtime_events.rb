@@ -24,7 +24,7 @@ module GoodJob
       # Not an error to report: the runtime keeps trying, and says it once a cause.
       def unavailable(event)
         LogSubscriber.log(:error, "GoodJob cannot run jobs: #{event[:message]}; #{event[:hint]}.")
-        Events.tell("notifier_notify_error.good_job", error: DatabaseError.new(event[:message])) if event[:reason] == "listen"
+        Events.tell("notifier_notify_error.good_job", error: DatabaseError.new(event[:message]))
       end
 
       def lost_lease(event)

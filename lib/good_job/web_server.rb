@@ -29,7 +29,8 @@ module GoodJob
     end
 
     class << self
-      # @return [Boolean] whether this process serves web requests: this one, not the one that it was forked from
+      # @return [Boolean] whether this process serves web requests. With a server that announces it: this one, not the one that it was
+      #   forked from. With any other server, what it forks may be what serves.
       def serving?
         @serving_pid == ::Process.pid || @unannounced == true
       end

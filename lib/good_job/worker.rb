@@ -89,11 +89,11 @@ module GoodJob
 
     def account_for(claim)
       @run = run = Run.new(claim)
-      lease_lost = run.counted_first? && !@runtime.started(claim[:lease])
-      perform(run) unless lease_lost
+      # A lease that was lost before the start: the job is somebody else's, and "unstarted" changes nothing of theirs.
+      perform(run) if !run.counted_first? || @runtime.started(claim[:lease])
     ensure
       @run = nil
-      @runtime.finish(claim[:lease], run.outcome) unless lease_lost
+      @runtime.finish(claim[:lease], run.outcome)
     end
 
     def perform(run)

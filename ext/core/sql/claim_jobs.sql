@@ -38,7 +38,7 @@ due AS (
       AND ($4::text[] IS NULL OR queue_name = ANY ($4::text[]))
       AND ($5::text[] IS NULL OR queue_name IS NULL OR queue_name <> ALL ($5::text[]))
     ORDER BY scheduled_at, id
-    LIMIT 1000
+    LIMIT 2000
     FOR NO KEY UPDATE SKIP LOCKED
   ) AS job
   UNION ALL
@@ -52,7 +52,7 @@ due AS (
       AND ($4::text[] IS NULL OR queue_name = ANY ($4::text[]))
       AND ($5::text[] IS NULL OR queue_name IS NULL OR queue_name <> ALL ($5::text[]))
     ORDER BY priority, scheduled_at, id
-    LIMIT 1000
+    LIMIT 2000
     FOR NO KEY UPDATE SKIP LOCKED
   ) AS unprioritized
   LIMIT $2::int4

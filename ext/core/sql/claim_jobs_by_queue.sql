@@ -34,7 +34,7 @@ WITH due AS (
         AND {jobs}.priority = priorities.priority
         AND scheduled_at <= LOCALTIMESTAMP
       ORDER BY scheduled_at, id
-      LIMIT 1000
+      LIMIT 2000
       FOR NO KEY UPDATE SKIP LOCKED
     ) AS prioritized
     UNION ALL
@@ -47,7 +47,7 @@ WITH due AS (
         AND {jobs}.priority IS NULL
         AND scheduled_at <= LOCALTIMESTAMP
       ORDER BY priority, scheduled_at, id
-      LIMIT 1000
+      LIMIT 2000
       FOR NO KEY UPDATE SKIP LOCKED
     ) AS unprioritized
   ) AS job

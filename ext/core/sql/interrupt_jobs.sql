@@ -4,7 +4,8 @@
 -- Params: $1 to $8 as in finish_jobs.sql
 -- Answer: the jobs given back.
 -- Index:  primary key
--- Form:   every process that listens is told, once a queue: the job is due again.
+-- Form:   every process that listens is told, once a queue: the job is due again. A job whose attempt before was cut short too waits
+--         for as many seconds as it has had attempts, a minute at most: one that calls exit must not run a thousand times a second.
 WITH run AS (
   SELECT *
   FROM unnest($2::uuid[], $3::timestamp[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int8[], $8::int4[])
@@ -14,6 +15,8 @@ interrupted AS (
   UPDATE {jobs} AS job
   SET performed_at     = run.started_at,
       executions_count = run.executions_count,
+      scheduled_at     = CASE WHEN job.error_event = 0
+                              THEN LOCALTIMESTAMP + LEAST(run.executions_count, 60) * interval '1 second' ELSE job.scheduled_at END,
       error            = 'GoodJob::InterruptedError: Interrupted after starting perform at ''' || run.started_at::timestamp || '''',
       error_event      = 0,
       locked_by_id     = NULL,

@@ -23,6 +23,7 @@ pub struct RawConfig {
     max_threads: i64,
     poll_interval_us: Option<i64>,
     listen: bool,
+    tell_notifications: bool,
     lock_strategy: String,
     process_state: String,
 }
@@ -51,6 +52,8 @@ pub struct Config {
     pub poll_interval: Option<Duration>,
     /// Whether to LISTEN.
     pub listen: bool,
+    /// Whether each notification is an event: one wakes a thread of the caller's.
+    pub tell_notifications: bool,
     /// What the process row says of this process, without what the runtime adds.
     pub process_state: serde_json::Map<String, serde_json::Value>,
 }
@@ -77,6 +80,7 @@ impl TryFrom<RawConfig> for Config {
             pools: pools(&raw.queues, max_threads(raw.max_threads)?)?,
             poll_interval: poll_interval(raw.poll_interval_us)?,
             listen: raw.listen,
+            tell_notifications: raw.tell_notifications,
             process_state: process_state(&raw.process_state)?,
         })
     }

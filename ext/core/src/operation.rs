@@ -88,6 +88,7 @@ impl Operation {
             sooner: Arc::clone(&sooner),
             clock,
             events: Arc::clone(&shared.events),
+            tell_notifications: shared.config.tell_notifications,
             listening: Arc::clone(&shared.listening),
         });
         let (claim, finish) = (link("claim", deaf.clone()), link("finish", deaf));

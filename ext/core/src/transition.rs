@@ -43,7 +43,6 @@ pub struct FlatTransition {
     priority: Option<i32>,
     labels: Option<Vec<String>>,
     record_execution: bool,
-    keep_performed_at: bool,
 }
 
 impl From<Transition> for FlatTransition {
@@ -59,14 +58,12 @@ impl From<Transition> for FlatTransition {
             priority: None,
             labels: None,
             record_execution: false,
-            keep_performed_at: false,
         };
         match transition {
             Transition::Finish(failure) => Self { record_execution: true, ..flat("finish") }.with_failure(failure),
             Transition::Delete(failure) => flat("delete").with_failure(failure),
             Transition::Retry(failure, next) => Self { record_execution: true, ..flat("retry") }.with_failure(failure).with_next(next),
-            Transition::Interrupt => Self { keep_performed_at: true, ..flat("release") },
-            Transition::Release => flat("release"),
+            Transition::Interrupt | Transition::Release => flat("release"),
         }
     }
 }

@@ -124,6 +124,17 @@ fn a_run_cut_short_is_told_to_the_next_attempt() {
 }
 
 #[test]
+fn a_job_whose_runs_are_cut_short_again_and_again_waits_longer_each_time() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[("error_event", "0"), ("executions_count", "6")]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), Outcome::Interrupted);
+    stop(&runtime);
+    assert_eq!(queue.column(id, "scheduled_at - updated_at").as_deref(), Some("00:00:07"));
+}
+
+#[test]
 fn a_job_that_is_not_preserved_goes_with_its_executions_unless_it_is_crons() {
     let mut queue = Queue::create();
     let gone = queue.job(&[]);

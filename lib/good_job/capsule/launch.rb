@@ -16,11 +16,18 @@ module GoodJob
             connection: database.connection, session: database.session, tables: Database.tables,
             queues: configuration.queues, max_threads: configuration.max_threads,
             poll_interval_us: configuration.poll_interval_us, listen: configuration.enable_listen_notify,
+            tell_notifications: notifications_wanted?,
             lock_strategy: configuration.lock_strategy.name, process_state: JSON.generate(process_state(configuration))
           }
         end
 
         private
+
+        # Each costs a switch to a Ruby thread. The gem's own log line is for the level debug.
+        def notifications_wanted?
+          listeners = ActiveSupport::Notifications.notifier.listeners_for("notifier_notified.good_job")
+          listeners.size > 1 || LogSubscriber.loggers.any?(&:debug?)
+        end
 
         # What the process row says of this process; the runtime adds the pools.
         def process_state(configuration)

@@ -55,7 +55,7 @@ module GoodJob
       option :queues, Checks.queues,
              env: "GOOD_JOB_QUEUES", default: "*",
              flag: "Pools of queues to work on, as in \"mice,rats:2;elephants:1\" (default: *)"
-      option :max_threads, Checks.whole(1..10_000, "a whole number from 1 to 10000"),
+      option :max_threads, Checks.whole(1..1_000, "a whole number from 1 to 1000"),
              env: %w[GOOD_JOB_MAX_THREADS RAILS_MAX_THREADS], default: 5,
              flag: "Threads of each pool that names no number (default: 5)"
       option :poll_interval, Checks.seconds("a number of seconds, or -1 for no polling"),

@@ -180,12 +180,7 @@ impl Completer {
                 Err(error) if error.is_value_refused() => return self.store_one_by_one(kind, batch, &error).await,
                 Err(error) => {
                     uncertain |= error.is_connection_lost();
-                    if backoff.is_fresh() && !error.is_connection_lost() {
-                        self.events.tell(Event::Error {
-                            message: format!("storing {} outcomes: {error}; trying again until it works", batch.len()),
-                        });
-                    }
-                    tokio::time::sleep(backoff.next_delay()).await;
+                    self.pause(&mut backoff, &format!("storing {} outcomes", batch.len()), &error).await;
                 }
             }
         }
@@ -257,10 +252,18 @@ impl Completer {
                     let stored: HashSet<Uuid> = stored.into_iter().collect();
                     return missing.into_iter().filter(|run| leaves_record(run) && !stored.contains(&run.execution_id)).collect();
                 }
-                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+                Err(error) => self.pause(&mut backoff, "checking which outcomes are stored", &error).await,
             }
         }
         missing
+    }
+
+    /// Before another attempt; says why it is needed, once. A lost connection is told by its link.
+    async fn pause(&self, backoff: &mut Backoff, doing: &str, error: &QueryError) {
+        if backoff.is_fresh() && !error.is_connection_lost() {
+            self.events.tell(Event::Error { message: format!("{doing}: {error}; trying again until it works") });
+        }
+        tokio::time::sleep(backoff.next_delay()).await;
     }
 
     /// Records starts that somebody waits for.
@@ -282,7 +285,7 @@ impl Completer {
                 Ok(ours) => break ours,
                 // Outcomes must not wait for it: it goes into the next flush.
                 Err(error) if error.is_row_locked() => return stamps.into_iter().for_each(|stamp| self.unsaved.push_stamp(stamp)),
-                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+                Err(error) => self.pause(&mut backoff, "recording that jobs start", &error).await,
             }
         };
         for stamp in stamps {

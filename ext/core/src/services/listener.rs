@@ -28,6 +28,8 @@ pub(crate) struct Listener {
     pub(crate) sooner: Arc<Sooner>,
     pub(crate) clock: Arc<DatabaseClock>,
     pub(crate) events: Arc<Events>,
+    /// Whether each notification is an event.
+    pub(crate) tell_notifications: bool,
     /// Whether LISTEN is in force, for snapshots.
     pub(crate) listening: Arc<AtomicBool>,
 }
@@ -87,7 +89,9 @@ impl Listener {
             Some(delay) => self.sooner.tell(delay),
             None => self.wake(&message),
         }
-        self.events.tell(Event::Notified { payload: payload.to_owned() });
+        if self.tell_notifications {
+            self.events.tell(Event::Notified { payload: payload.to_owned() });
+        }
     }
 
     fn wake(&self, message: &Message) {

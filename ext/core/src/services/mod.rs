@@ -1,4 +1,4 @@
-//! What the runtime does by itself, one thing a file. None knows another: they meet in `runtime.rs`.
+//! What the runtime does by itself, one thing a file. None knows another: they meet in `operation.rs`.
 
 pub(crate) mod claimer;
 pub(crate) mod completer;

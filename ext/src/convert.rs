@@ -20,7 +20,12 @@ const DEPTH_MAX: usize = 16;
 /// ArgumentError that names the key or value that does not fit.
 pub(crate) fn from_ruby<T: DeserializeOwned>(ruby: &Ruby, value: Value, what: &str) -> Result<T, Error> {
     let json = json_from_ruby(ruby, value, DEPTH_MAX)?;
-    serde_json::from_value(json).map_err(|error| errors::invalid(ruby, format!("{what}: {error}")))
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.into_inner());
+        // An unknown or missing key is named by the error itself, and has no place of its own.
+        let place = if path == "." { String::new() } else { format!(" {path}:") };
+        errors::invalid(ruby, format!("{what}:{place} {error}"))
+    })
 }
 
 /// Gives a value to Ruby.
@@ -57,7 +62,8 @@ fn json_from_ruby(ruby: &Ruby, value: Value, depth: usize) -> Result<Json, Error
     }
     if let Some(hash) = RHash::from_value(value) {
         let mut map = Map::new();
-        hash.foreach(|key: Symbol, value: Value| {
+        hash.foreach(|key: Value, value: Value| {
+            let key = Symbol::from_value(key).ok_or_else(|| errors::invalid(ruby, format!("keys must be symbols; {key:?} is none")))?;
             map.insert(key.name()?.into_owned(), json_from_ruby(ruby, value, depth)?);
             Ok(magnus::r_hash::ForEach::Continue)
         })?;

@@ -60,6 +60,9 @@ impl Runtime {
 
     pub(crate) fn take(ruby: &Ruby, this: &Self, pool: usize) -> Result<Option<RHash>, Error> {
         let core = this.core(ruby)?;
+        if pool >= core.pools().count() {
+            return Err(errors::invalid(ruby, format!("there is no pool {pool}; the first is 0, the last {}", core.pools().count() - 1)));
+        }
         // With the GVL first: giving it up and getting it back costs more than a short job, and starves under CPU-bound threads.
         let taken = match core.try_take(pool) {
             Ok(Some(taken)) => Some(taken),

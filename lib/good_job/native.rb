@@ -66,7 +66,8 @@ module GoodJob
     #   @return [Boolean] false: some outcomes could not be saved in time
     #
     # @!method snapshot
-    #   @return [Hash] `{state: "new" | "starting" | "running" | "draining" | "closing" | "flushing" | "stopped", connected: Boolean, listening: Boolean,
+    #   @return [Hash] `{state: "new" | "starting" | "running" | "draining" | "closing" | "flushing" | "stopped",
+    #     connected: Boolean, listening: Boolean,
     #     pools: [{name:, max_threads:, active_threads:, available_threads:, buffered:, succeeded:, errored:, total:, empty:}],
     #     unsaved_outcomes: Integer}`
     #

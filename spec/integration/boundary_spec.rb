@@ -307,12 +307,12 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     it "to Runtime.new is refused by an ArgumentError that names the key" do
       sound = options
       expect_refusals({
-        { cheese: 1 } => /cheese/, { max_threads: 0 } => /max_threads/, { max_threads: "5" } => /max_threads/, { max_threads: nil } => /max_threads/,
-        { queues: "mice:x;rats" } => /queues .*mice:x/, { queues: nil } => /queues/, { poll_interval_us: -1 } => /poll_interval_us/,
-        { poll_interval_us: "1" } => /poll_interval_us/, { listen: "yes" } => /listen/, { lock_strategy: "cheese" } => /lock_strategy "cheese"/,
-        { connection: { cheese: "1" } } => /cheese/, { connection: { port: 1 } } => /connection/, { session: {} } => /timezone/,
-        { tables: { jobs: "good_jobs" } } => /executions/, { process_state: "{" } => /process_state/, { queues: Object.new } => /Object/
-      }) { |wrong| GoodJob::Native::Runtime.new(sound.merge(wrong)) }
+                        { cheese: 1 } => /cheese/, { max_threads: 0 } => /max_threads/, { max_threads: "5" } => /max_threads/, { max_threads: nil } => /max_threads/,
+                        { queues: "mice:x;rats" } => /queues .*mice:x/, { queues: nil } => /queues/, { poll_interval_us: -1 } => /poll_interval_us/,
+                        { poll_interval_us: "1" } => /poll_interval_us/, { listen: "yes" } => /listen/, { lock_strategy: "cheese" } => /lock_strategy "cheese"/,
+                        { connection: { cheese: "1" } } => /cheese/, { connection: { port: 1 } } => /connection/, { session: {} } => /timezone/,
+                        { tables: { jobs: "good_jobs" } } => /executions/, { process_state: "{" } => /process_state/, { queues: Object.new } => /Object/
+                      }) { |wrong| GoodJob::Native::Runtime.new(sound.merge(wrong)) }
 
       expect { GoodJob::Native::Runtime.new(sound.except(:session)) }.to raise_error(ArgumentError, /session/)
       expect { GoodJob::Native::Runtime.new(sound.transform_keys(&:to_s)) }.to raise_error(ArgumentError, /symbol/i)
@@ -321,24 +321,24 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     it "to the functions is refused by an ArgumentError that quotes it" do
       expect_refusals({ "cheese" => /no statement named "cheese"/, "../core" => %r{\.\./core} }) { |name| GoodJob::Native.statement(name) }
       expect_refusals({
-        "a;;b" => /"a;;b"/, ":2" => /":2"/, "a:0" => /"a:0"/, "a:b" => /"a:b"/, "a:1.5" => /"1\.5"/, "a:-1" => /"-1"/
-      }) { |queues| GoodJob::Native.parse_queues(queues) }
+                        "a;;b" => /"a;;b"/, ":2" => /":2"/, "a:0" => /"a:0"/, "a:b" => /"a:b"/, "a:1.5" => /"1\.5"/, "a:-1" => /"-1"/
+                      }) { |queues| GoodJob::Native.parse_queues(queues) }
     end
 
     it "in an outcome is refused by an ArgumentError that names it" do
       expect_refusals({
-        {} => /state/, { state: "cheese", preserve: true } => /cheese/, { state: "succeeded" } => /preserve/,
-        { state: "succeeded", preserve: true, cheese: 1 } => /cheese/, { state: "failed", preserve: true } => /error/,
-        { state: "failed", preserve: true, error: "x", error_event: "eaten" } => /eaten/, { state: "succeeded", preserve: 3 } => /preserve/,
-        { state: "retried", preserve: true, retry: { cheese: 1 } } => /cheese/
-      }) { |outcome| GoodJob::Native.transition(outcome) }
+                        {} => /state/, { state: "cheese", preserve: true } => /cheese/, { state: "succeeded" } => /preserve/,
+                        { state: "succeeded", preserve: true, cheese: 1 } => /cheese/, { state: "failed", preserve: true } => /error/,
+                        { state: "failed", preserve: true, error: "x", error_event: "eaten" } => /eaten/, { state: "succeeded", preserve: 3 } => /preserve/,
+                        { state: "retried", preserve: true, retry: { cheese: 1 } } => /cheese/
+                      }) { |outcome| GoodJob::Native.transition(outcome) }
     end
 
     it "to a runtime is refused by an ArgumentError, and does no harm" do
       success = { state: "succeeded", preserve: true }
       expect_refusals({
-        [:finish, 99, success] => /lease 99/, [:started, 99] => /lease 99/, [:take, 99] => /99/, [:stop, -1] => /timeout_us/
-      }) { |call| runtime.public_send(*call) }
+                        [:finish, 99, success] => /lease 99/, [:started, 99] => /lease 99/, [:take, 99] => /99/, [:stop, -1] => /timeout_us/
+                      }) { |call| runtime.public_send(*call) }
 
       job = QuickJob.perform_later
       claim = Timeout.timeout(10) { runtime.take(0) }

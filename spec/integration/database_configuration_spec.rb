@@ -25,7 +25,8 @@ RSpec.describe "Where the queue is, as Active Record is configured", :database, 
 
   # An application that enqueues one job for now and one for later, and runs both.
   def expect_jobs_to_run(url: nil, configuration: "", env: {})
-    application = rails("runner", <<~RUBY, env: { "DATABASE_URL" => url, "GOOD_JOB_EXECUTION_MODE" => "async_all" }.merge(env), configuration: configuration)
+    env = { "DATABASE_URL" => url, "GOOD_JOB_EXECUTION_MODE" => "async_all" }.merge(env)
+    application = rails("runner", <<~RUBY, env: env, configuration: configuration)
       include WaitUntil
       jobs = [RecordJob.perform_later, RecordJob.set(wait: 0.5).perform_later]
       wait_until { SpecRun.count == 2 }
@@ -109,9 +110,10 @@ RSpec.describe "Where the queue is, as Active Record is configured", :database, 
     end
 
     it "is reached with a password of odd characters, as a setting and in a url" do
-      password = %q(s'e"c r\\e/t%40@:ü$#{}?&=;)
+      password = %q(s'e"c r\\e/t%40@:ü$#{}?&=;) # rubocop:disable Lint/InterpolationCheck -- an odd password
       cluster.create_user("mouse", password)
-      yml = database_yml(primary: { adapter: "postgresql", host: "127.0.0.1", port: cluster.port, database: name, username: "mouse", password: password })
+      yml = database_yml(primary: { adapter: "postgresql", host: "127.0.0.1", port: cluster.port, database: name, username: "mouse",
+                                    password: password })
       expect_jobs_to_run(configuration: yml)
 
       Postgres.execute(cluster.url(name), "TRUNCATE spec_runs")

@@ -13,7 +13,9 @@ RSpec.describe "Trouble with the database", :database, :integration do
   end
 
   def enqueue_in(url, count = 1)
-    ruby("#{count}.times { puts RecordJob.perform_later.job_id }", env: { "DATABASE_URL" => url }).tap { |script| expect(script.wait).to be_success }.output.split
+    ruby("#{count}.times { puts RecordJob.perform_later.job_id }", env: { "DATABASE_URL" => url }).tap do |script|
+      expect(script.wait).to be_success
+    end.output.split
   end
 
   def wait_for_runs(url, job_ids)

@@ -113,7 +113,8 @@ RSpec.describe "Enqueueing", :database, :integration do
       row = stored(job)
 
       expect(row).to include(unset)
-      expect(row).to include("id" => job.job_id, "active_job_id" => job.job_id, "job_class" => "RecordJob", "queue_name" => "default", "priority" => "0")
+      expect(row).to include("id" => job.job_id, "active_job_id" => job.job_id, "job_class" => "RecordJob", "queue_name" => "default",
+                             "priority" => "0")
       expect(JSON.parse(row["serialized_params"]).except("enqueued_at")).to eq JSON.parse(payload.to_json).except("enqueued_at")
       expect(JSON.parse(row["serialized_params"])).to include("provider_job_id" => nil, "executions" => 0, "priority" => nil)
       expect(row.values_at("created_at", "updated_at").uniq.size).to eq 1

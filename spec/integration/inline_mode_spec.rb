@@ -81,7 +81,8 @@ RSpec.describe "The inline mode", :database, :integration do
     travel_to(start + 61.minutes)
     expect(GoodJob.perform_inline).to eq 1
     expect(runs).to eq [start + 61.minutes]
-    expect(row(job)).to have_attributes(created_at: start, scheduled_at: start + 1.hour, performed_at: start + 61.minutes, finished_at: start + 61.minutes)
+    expect(row(job)).to have_attributes(created_at: start, scheduled_at: start + 1.hour, performed_at: start + 61.minutes,
+                                        finished_at: start + 61.minutes)
   end
 
   describe "perform_inline" do

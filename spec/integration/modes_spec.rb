@@ -4,7 +4,8 @@ require_relative "../support/integration"
 
 RSpec.describe "Modes of execution", :database, :integration do
   # What a script prints of the threads of GoodJob, Ruby's and Rust's, that the system sees in its process.
-  own_threads = '"threads: #{Dir["/proc/self/task/*/comm"].map { |file| File.read(file).chomp }.grep(/good_job/)}"'
+  # Evaluated in the application, not here.
+  own_threads = '"threads: #{Dir["/proc/self/task/*/comm"].map { |file| File.read(file).chomp }.grep(/good_job/)}"' # rubocop:disable Lint/InterpolationCheck
 
   def runner(script, mode:)
     rails("runner", "include WaitUntil\n#{script}", env: { "GOOD_JOB_EXECUTION_MODE" => mode })
@@ -62,7 +63,8 @@ RSpec.describe "Modes of execution", :database, :integration do
 
     it "runs jobs under `rails server` too" do
       pidfile = "#{latch.path}.pid"
-      server = rails("server", "--port=0", "--binding=127.0.0.1", "--pid=#{pidfile}", env: { "GOOD_JOB_EXECUTION_MODE" => "async", "WEB_CONCURRENCY" => "0" })
+      server = rails("server", "--port=0", "--binding=127.0.0.1", "--pid=#{pidfile}",
+                     env: { "GOOD_JOB_EXECUTION_MODE" => "async", "WEB_CONCURRENCY" => "0" })
       job_id = post(server, "/jobs").body
       wait_until("the job to run") { SpecRun.where(job_id: job_id).pluck(:pid) == [server.pid] }
     end
@@ -171,7 +173,8 @@ RSpec.describe "Modes of execution", :database, :integration do
       wait_until("the row") { GoodJob::Process.any? }
       process = GoodJob::Process.first
       expect(process).to have_attributes(id: capsule.process_id, lock_type: "advisory")
-      expect(process.state).to include("hostname" => Socket.gethostname, "pid" => Process.pid, "proctitle" => $PROGRAM_NAME, "runtime" => "good_job_rs")
+      expect(process.state).to include("hostname" => Socket.gethostname, "pid" => Process.pid, "proctitle" => $PROGRAM_NAME,
+                                       "runtime" => "good_job_rs")
       expect(process.schedulers.map { |pool| pool.values_at("queues", "max_threads") }).to eq [["mice", 2], ["*", 1]]
       capsule.shutdown
       expect(GoodJob::Process.count).to eq 0

@@ -303,6 +303,15 @@ RSpec.describe "Performing", :database, :integration do
       expect(worker.stop.exitstatus).to eq 0
     end
 
+    it "makes the job wait before its third attempt, and longer before each one after" do
+      MouseJob.action = proc { raise Exception, "always" } # rubocop:disable Lint/RaiseException
+      job = MouseJob.perform_later
+      start_capsule
+      wait_until("the second attempt to be cut short") { GoodJob::Execution.where(active_job_id: job.job_id).count == 2 }
+      expect(row(job)).to have_attributes(finished_at: nil, locked_by_id: nil, error_event: "interrupted")
+      expect(row(job).scheduled_at - row(job).updated_at).to be_between(1, 3)
+    end
+
     it "may be widened: what handled_exceptions names, by class or by name, is stored as an error" do
       GoodJob.handled_exceptions = [StandardError, "ScriptError"]
       expect(perform { raise LoadError, "no such cheese" }).to have_attributes(error: "LoadError: no such cheese", error_event: "unhandled")

@@ -10,7 +10,8 @@ module Capsules
   end
 
   def new_capsule(**options)
-    configuration = GoodJob::Configuration.new({ poll_interval: -1, max_threads: 3, **options }, rails: {}, env: {}, rails_env: "production", cli: true)
+    configuration = GoodJob::Configuration.new({ poll_interval: -1, max_threads: 3, **options }, rails: {}, env: {}, rails_env: "production",
+                                                                                                 cli: true)
     capsule = GoodJob::Capsule.new(configuration: configuration)
     capsules << capsule
     capsule

@@ -6,7 +6,7 @@ require_relative "database"
 require_relative "capsules"
 require_relative "latch"
 require_relative "spec_app"
-Dir[File.join(__dir__, "app/app/{models,jobs}/*.rb")].sort.each { |file| require file }
+Dir[File.join(__dir__, "app/app/{models,jobs}/*.rb")].each { |file| require file }
 
 # What the specs that run whole processes have in common: jobs that leave a trace, and a GoodJob whose settings every example finds as
 # they are at first. `:integration` goes with `:database`.
@@ -49,10 +49,10 @@ module Integration
   end
 
   # @return [Array<String>] the application's own statements during the block
-  def statements
+  def statements(&block)
     seen = []
     collect = ->(*, payload) { seen << payload[:sql] unless payload[:name] == "SCHEMA" }
-    ActiveSupport::Notifications.subscribed(collect, "sql.active_record") { yield }
+    ActiveSupport::Notifications.subscribed(collect, "sql.active_record", &block)
     seen
   end
 end

@@ -5,7 +5,7 @@ $stdout.sync = true
 require "good_job_rs"
 require_relative "latch"
 require_relative "wait_until"
-Dir[File.join(__dir__, "app/app/{models,jobs}/*.rb")].sort.each { |file| require file }
+Dir[File.join(__dir__, "app/app/{models,jobs}/*.rb")].each { |file| require file }
 
 include WaitUntil # rubocop:disable Style/MixinUsage -- for scripts
 

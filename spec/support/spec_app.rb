@@ -53,7 +53,9 @@ module SpecApp
 
   # @return [Array<Integer>] of the processes that run jobs and say so in the database
   def registered_pids
-    Postgres.execute(SpecDatabase.url, "SELECT state->>'pid' AS pid FROM good_job_processes ORDER BY created_at").map { |row| Integer(row.fetch("pid")) }
+    Postgres.execute(SpecDatabase.url, "SELECT state->>'pid' AS pid FROM good_job_processes ORDER BY created_at").map do |row|
+      Integer(row.fetch("pid"))
+    end
   end
 
   # @param processes [Array<ObservedProcess>]

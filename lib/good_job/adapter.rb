@@ -41,10 +41,11 @@ module GoodJob
     # @return [Integer] how many were enqueued
     def enqueue_all(jobs)
       return 0 if jobs.empty?
-      return jobs.count { |job| enqueue(job) } if execute_inline? || Run.current
+      return jobs.count { |job| enqueue(job) } if execute_inline?
 
       start_async_on_need
-      enqueuer.insert_all(jobs, jobs.map { |job| JobRow.new(job) })
+      retried, others = jobs.partition { |job| Run.of(job) }
+      retried.count { |job| enqueue(job) } + enqueuer.insert_all(others, others.map { |job| JobRow.new(job) })
     end
 
     # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues (Rails 7.2)

@@ -134,6 +134,15 @@ RSpec.describe GoodJob::Adapter do
       ActiveSupport::Notifications.unsubscribe(subscriber)
     end
 
+    it "enqueues many inside of a job in one statement as well, and the job itself with its outcome" do
+      job = MouseJob.new("itself")
+      run = GoodJob::Run.new({ id: job.job_id, serialized_params: job.serialize.to_json, stamped: true })
+      run.perform { expect(MouseJob.queue_adapter.enqueue_all([MouseJob.new("a"), job, MouseJob.new("b")])).to eq 3 }
+      expect(run.outcome).to include(state: "retried", retry: include(queue_name: "default"))
+      expect(GoodJob::Job.pluck(:id)).not_to include(job.job_id)
+      expect(GoodJob::Job.count).to eq 2
+    end
+
     it "enqueues none of none" do
       expect(MouseJob.queue_adapter.enqueue_all([])).to eq 0
     end

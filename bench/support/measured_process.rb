@@ -13,6 +13,7 @@ module Bench
     INSIDE = File.expand_path("inside.rb", __dir__)
     ANSWER_LIMIT_S = 300
     STOP_LIMIT_S = 30
+    ENDED = "the measured process ended; what it said is above"
 
     # @param queue [#file] see {GoodJobRs}
     # @yieldparam process [MeasuredProcess]
@@ -32,7 +33,6 @@ module Bench
       @output, inside_output = IO.pipe
       @child = ChildProcess.new(RbConfig.ruby, INSIDE, queue.file, queue.class.name, environment: environment, in: inside_input, out: inside_output)
       [inside_input, inside_output].each(&:close)
-      read
     end
 
     # Calls a method of a module in inside/, in the process.
@@ -46,14 +46,15 @@ module Bench
     # Like {#call}, for two processes at once: the answer is read by {#read}.
     def tell(receiver, method, **arguments)
       @input.puts JSON.generate([receiver, method, arguments])
+    rescue Errno::EPIPE
+      raise Failed, ENDED
     end
 
     # @return the next answer
     def read
-      line = @output.wait_readable(ANSWER_LIMIT_S) ? @output.gets : raise(Failed, "no answer within #{ANSWER_LIMIT_S} s")
-      raise Failed, "the measured process ended; what it said is above" unless line
-
-      JSON.parse(line, symbolize_names: true).fetch(:answer)
+      # The first is that it is there. It is waited for only now, so that several processes can be loading at once.
+      @there ||= read_line
+      read_line.fetch(:answer)
     end
 
     # Ends it as an operator does.
@@ -65,6 +66,15 @@ module Bench
 
     def kill
       @child.kill
+    end
+
+    private
+
+    def read_line
+      line = @output.wait_readable(ANSWER_LIMIT_S) ? @output.gets : raise(Failed, "no answer within #{ANSWER_LIMIT_S} s")
+      raise Failed, ENDED unless line
+
+      JSON.parse(line, symbolize_names: true)
     end
   end
 end

@@ -28,6 +28,7 @@ RSpec.describe "Where the queue is, as Active Record is configured", :database, 
     env = { "DATABASE_URL" => url, "GOOD_JOB_EXECUTION_MODE" => "async_all" }.merge(env)
     application = rails("runner", <<~RUBY, env: env, configuration: configuration)
       include WaitUntil
+      ActiveRecord::Base.connection.disable_query_cache!
       jobs = [RecordJob.perform_later, RecordJob.set(wait: 0.5).perform_later]
       wait_until { SpecRun.count == 2 }
       wait_until { GoodJob::Job.where(id: jobs.map(&:job_id)).all?(&:succeeded?) }

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "active_record/connection_adapters/postgresql_adapter"
+
 module GoodJob
   # One attempt at a job that has ended.
   class Execution < BaseRecord
@@ -7,7 +9,9 @@ module GoodJob
     self.implicit_order_column = "created_at"
 
     alias_attribute :performed_at, :created_at
-    attribute :duration, :interval
+    # The type itself rather than its name, which only PostgreSQL's adapter knows: an application that keeps its queue elsewhere, or
+    # nowhere yet, loads this class as well.
+    attribute :duration, ActiveRecord::ConnectionAdapters::PostgreSQL::OID::Interval.new(precision: 6)
     enum_column :error_event, ERROR_EVENTS
 
     belongs_to :job, class_name: "GoodJob::Job", foreign_key: :active_job_id, primary_key: :active_job_id, optional: true, inverse_of: :executions

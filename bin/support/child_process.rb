@@ -6,7 +6,15 @@ class ChildProcess
   # Sends the child a KILL when its parent dies. Part of Linux only.
   GUARD = %w[setpriv --pdeathsig KILL].freeze
 
+  SETTINGS = /\A(?:GOOD_JOB_|RAILS_|WEB_CONCURRENCY\z|LOG_LEVEL\z)/
+
   class << self
+    # @return [Hash{String => nil}] for `environment`: what this shell happens to set for some application is not the child's
+    def without_settings
+      ENV.keys.grep(SETTINGS).to_h { |name| [name, nil] }
+    end
+
+    # @return [Array<String>]
     def guard
       @guard ||= system(*GUARD, "true", err: File::NULL) ? GUARD : [].freeze
     end

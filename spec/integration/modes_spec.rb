@@ -110,9 +110,7 @@ RSpec.describe "Modes of execution", :database, :integration do
       wait_until("the restart to begin", limit_seconds: 30) { server.output.match?(/phased worker restart/) }
       jobs = Array.new(20) { RecordJob.perform_later }
       latch.open
-      skip_where_puma_hangs(server) do
-        wait_until("new workers, and only these", limit_seconds: 40) { server.children.size == 2 && (server.children & before).empty? }
-      end
+      wait_until("new workers, and only these", limit_seconds: 40) { server.children.size == 2 && (server.children & before).empty? }
       wait_until("their process rows, and only these", limit_seconds: 30) { registered_pids.sort == server.children.sort }
       jobs += Array.new(5) { RecordJob.perform_later }
       wait_until_finished(running, *jobs)

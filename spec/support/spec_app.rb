@@ -23,24 +23,13 @@ module SpecApp
   # @param preload [Boolean] whether preload_app!
   def puma(workers: 0, preload: false, env: {}, **options)
     env = { "WEB_CONCURRENCY" => workers.to_s, "PRELOAD" => ("1" if preload), "GOOD_JOB_EXECUTION_MODE" => "async" }.merge(env)
-    launch("bundle", "exec", "puma", "--config", "config/puma.rb", env: env, **options)
+    launch("bundle", "exec", "puma", "--config", "config/puma.rb", "--config", Project.path("bin/support/puma_notify.rb").to_s, env: env, **options)
   end
 
   # Ends a web server as an operator does.
   def stop_server(server)
     server.signal(:TERM)
-    skip_where_puma_hangs(server) { server.wait(20) }
-  end
-
-  # Puma 6.6 on Ruby 3.3 now and then waits for ever to close a pipe of its own, in an application that runs no jobs too
-  # (Puma::Server#handle_servers). This gem's end has then not begun; where it has begun and does not come, that is a failure.
-  def skip_where_puma_hangs(server)
-    yield
-  rescue ObservedProcess::StillRunning, WaitUntil::LimitReached
-    begun, done = ["GoodJob is shutting down", "GoodJob has shut down"].map { |line| server.output.scan(line).size }
-    raise unless begun == done
-
-    skip "Puma hangs in Puma::Server#handle_servers"
+    server.wait(20)
   end
 
   def rails(*arguments, **options)

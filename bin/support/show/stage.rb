@@ -11,6 +11,7 @@ module Show
     class Failed < StandardError; end
 
     APPLICATION = File.expand_path("../../../examples/demo", __dir__)
+    PUMA_NOTIFY = File.expand_path("../puma_notify.rb", __dir__)
     WEB_QUEUES = "mice:2"
     WORKER_QUEUES = "elephants:4;mice:2"
     START_LIMIT_S = 60
@@ -18,16 +19,10 @@ module Show
     LOG_LINES_SHOWN = 30
 
     # How a process ended.
-    Exit = Struct.new(:name, :status, :seconds, :begun) do
+    Exit = Struct.new(:name, :status, :seconds) do
       # A web server may end by the very signal that asked it to.
       def clean?
-        hung_before? || (!status.nil? && (status.success? || status.termsig == Signal.list["TERM"]))
-      end
-
-      # Puma 6.6 on Ruby 3.3 now and then waits for ever to close a pipe of its own (Puma::Server#handle_servers). The end of the queue, which
-      # comes after, had not begun then.
-      def hung_before?
-        name.to_s == "web" && status.nil? && !begun
+        !status.nil? && (status.success? || status.termsig == Signal.list["TERM"])
       end
     end
 
@@ -41,7 +36,7 @@ module Show
     end
 
     def initialize(database_url)
-      @environment = { "DATABASE_URL" => database_url, "RAILS_ENV" => "production" }
+      @environment = { **ChildProcess.without_settings, "DATABASE_URL" => database_url, "RAILS_ENV" => "production" }
       @children = {}
       FileUtils.mkdir_p(File.join(APPLICATION, "log"))
     end
@@ -53,7 +48,7 @@ module Show
     end
 
     def start
-      run("web", *%w[bundle exec puma --config config/puma.rb --bind], "tcp://127.0.0.1:#{port}")
+      run("web", *%w[bundle exec puma --config config/puma.rb --config], PUMA_NOTIFY, "--bind", "tcp://127.0.0.1:#{port}")
       run("worker", "bin/good_job", "start", "--queues=#{WORKER_QUEUES}")
       load_application
       wait_for("web") { serving? }
@@ -69,9 +64,7 @@ module Show
     def stop
       started = now
       @children.each_value(&:term)
-      exits = @children.map do |name, child|
-        Exit.new(name, child.wait(STOP_LIMIT_S), now - started, File.read(log(name)).include?("GoodJob is shutting down"))
-      end
+      exits = @children.map { |name, child| Exit.new(name, child.wait(STOP_LIMIT_S), now - started) }
       kill
       exits
     end

@@ -44,7 +44,7 @@ module Show
 
     def process_faults
       unclean = @exits.reject(&:clean?).map { |exit| "the #{exit.name} process did not leave cleanly: #{exit.status || "it had to be killed"}" }
-      left = GoodJob::Process.count - @exits.count(&:hung_before?)
+      left = GoodJob::Process.count
       held = GoodJob::Job.where.not(locked_by_id: nil).count
       unclean << "#{left} processes left without taking leave" if left.positive?
       unclean << "#{held} jobs are held by processes that have left" if held.positive?

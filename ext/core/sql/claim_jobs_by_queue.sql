@@ -56,26 +56,3 @@ WITH due AS (
 candidates AS MATERIALIZED (
   SELECT id, performed_at, row_number() OVER () AS position FROM due
 )
-UPDATE {jobs} AS job
-SET locked_by_id     = $1::uuid,
-    locked_at        = LOCALTIMESTAMP,
-    lock_type        = 1,
-    updated_at       = LOCALTIMESTAMP,
-    performed_at     = CASE WHEN candidates.position <= $3::int4 THEN LOCALTIMESTAMP ELSE job.performed_at END,
-    executions_count = COALESCE(job.executions_count, 0) + CASE WHEN candidates.position <= $3::int4 THEN 1 ELSE 0 END
-FROM candidates
-WHERE job.id = candidates.id
-RETURNING job.id,
-          job.locked_at,
-          job.locked_at::timestamptz AS claimed_at,
-          candidates.position,
-          candidates.position <= $3::int4 AS stamped,
-          candidates.performed_at::timestamptz AS interrupted_at,
-          job.executions_count,
-          job.serialized_params::text,
-          job.queue_name,
-          job.job_class,
-          job.concurrency_key,
-          job.labels,
-          job.scheduled_at::timestamptz AS scheduled_at,
-          job.created_at::timestamptz AS created_at

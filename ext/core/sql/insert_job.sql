@@ -22,10 +22,11 @@ WITH inserted AS (
          CASE WHEN $16::uuid IS NOT NULL THEN $6::timestamp END,
          CASE WHEN $16::uuid IS NOT NULL THEN 1 END
   ON CONFLICT (cron_key, cron_at) WHERE cron_key IS NOT NULL DO NOTHING
-  RETURNING id, queue_name, scheduled_at
+  RETURNING id, queue_name, priority, scheduled_at
 )
 SELECT id, scheduled_at,
        CASE WHEN $15::bool
-            THEN pg_notify('good_job', json_build_object('queue_name', queue_name, 'scheduled_at', timezone($7::text, scheduled_at))::text)::text
+            THEN pg_notify('good_job', json_build_object('queue_name', queue_name, 'scheduled_at', timezone($7::text, scheduled_at),
+                                                         'priority', priority)::text)::text
        END AS announced
 FROM inserted

@@ -1,4 +1,4 @@
--- What:   enqueues many jobs and announces them, once for each queue and time.
+-- What:   enqueues many jobs and announces them, once for each queue, priority and time.
 -- Who:    enqueuer.rb, on the application's connection, at most 1,000 jobs at a time.
 -- Params: $1 timestamp the caller's now   $2 text the time zone of the columns; then text array literals, one element per job:
 --         $3 job   $4 queue_name   $5 priority   $6 serialized_params (JSON)   $7 scheduled_at, NULL for now   $8 job_class
@@ -22,15 +22,16 @@ inserted AS (
          concurrency_key, labels::text[], cron_key, cron_at, batch_id, batch_callback_id
   FROM job
   ON CONFLICT (cron_key, cron_at) WHERE cron_key IS NOT NULL DO NOTHING
-  RETURNING id, queue_name, scheduled_at
+  RETURNING id, queue_name, priority, scheduled_at
 ),
 announced AS (
   SELECT pg_notify('good_job', json_build_object('queue_name', inserted.queue_name, 'count', count(*),
-                                                 'scheduled_at', timezone($2::text, inserted.scheduled_at))::text)
+                                                 'scheduled_at', timezone($2::text, inserted.scheduled_at),
+                                                 'priority', inserted.priority)::text)
   FROM inserted
   JOIN job USING (id)
   WHERE job.announce
-  GROUP BY inserted.queue_name, inserted.scheduled_at
+  GROUP BY inserted.queue_name, inserted.priority, inserted.scheduled_at
 )
 SELECT id, (SELECT count(*) FROM announced) AS announcements
 FROM inserted

@@ -4,7 +4,7 @@
 -- Params: $1 to $8 as in finish_jobs.sql
 -- Answer: the jobs given back.
 -- Index:  primary key
--- Form:   every process that listens is told, once a queue: the job is due again. A job whose attempt before was cut short too waits
+-- Form:   every process that listens is told, once a queue and priority: the job is due again. A job whose attempt before was cut short too waits
 --         for as many seconds as it has had attempts, a minute at most: one that calls exit must not run a thousand times a second.
 WITH run AS (
   SELECT *
@@ -25,7 +25,7 @@ interrupted AS (
       updated_at       = LOCALTIMESTAMP
   FROM run
   WHERE job.id = run.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = run.token
-  RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.serialized_params, job.scheduled_at, job.created_at, job.error,
+  RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.priority, job.serialized_params, job.scheduled_at, job.created_at, job.error,
             run.execution_id, run.started_at, run.ended_at, run.duration_us
 ),
 recorded AS (
@@ -39,8 +39,9 @@ notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
            'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
-           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
+           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           'priority', priority)::text)
   FROM interrupted
-  GROUP BY queue_name
+  GROUP BY queue_name, priority
 )
 SELECT id, (SELECT count(*) FROM notified) AS notifications FROM interrupted

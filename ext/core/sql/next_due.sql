@@ -1,5 +1,7 @@
--- What:   how long until the next future job is due, in µs; NULL when there is none.
+-- What:   the first job of each priority that is due later than the time given, and µs until then; not more than 0 where that is past.
 -- Who:    postgres/store.rs, for the scheduler's one timer.
+-- Params: $1 timestamptz the clock of the last answer, so that no job becomes due unnoticed between two; NULL for now
+-- Answer: a row for each priority that has such a job, and one without that has only the clock.
 -- Index:  index_good_jobs_for_claim
 -- Form:   the same walk over distinct priorities as claim_jobs.sql: one probe a priority, however many jobs lie in the future.
 WITH RECURSIVE priorities AS (
@@ -18,24 +20,28 @@ WITH RECURSIVE priorities AS (
   WHERE priorities.priority IS NOT NULL
 ),
 upcoming AS (
-  SELECT job.scheduled_at
+  SELECT priorities.priority, job.scheduled_at
   FROM priorities
   CROSS JOIN LATERAL (
     SELECT scheduled_at
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
       AND {jobs}.priority = priorities.priority
-      AND scheduled_at > LOCALTIMESTAMP AND scheduled_at < 'infinity'
+      AND scheduled_at > COALESCE($1::timestamptz::timestamp, LOCALTIMESTAMP) AND scheduled_at < 'infinity'
     ORDER BY scheduled_at
     LIMIT 1
   ) AS job
   UNION ALL
-  (SELECT scheduled_at
+  (SELECT NULL, scheduled_at
    FROM {jobs}
    WHERE finished_at IS NULL AND locked_by_id IS NULL
      AND {jobs}.priority IS NULL
-     AND scheduled_at > LOCALTIMESTAMP AND scheduled_at < 'infinity'
+     AND scheduled_at > COALESCE($1::timestamptz::timestamp, LOCALTIMESTAMP) AND scheduled_at < 'infinity'
    ORDER BY priority, scheduled_at
    LIMIT 1)
 )
-SELECT (extract(epoch FROM min(scheduled_at) - LOCALTIMESTAMP) * 1000000)::int8 AS delay_us FROM upcoming
+SELECT now() AS clock, priority, scheduled_at::timestamptz AS scheduled_at,
+       (extract(epoch FROM scheduled_at - LOCALTIMESTAMP) * 1000000)::int8 AS delay_us
+FROM upcoming
+UNION ALL
+SELECT now(), NULL, NULL, NULL

@@ -3,7 +3,7 @@
 -- Who:    postgres/store.rs, in the rescuer's round.
 -- Params: $1 uuid this process; $2 int8 age in µs: a claim statement older than that has been answered or given up;
 --         $3 uuid[] and $4 timestamp[] the leases of that age that it knows of
--- Answer: the jobs given back. Every process that listens is told, once a queue.
+-- Answer: the jobs given back. Every process that listens is told, once a queue and priority.
 -- Index:  index_good_jobs_on_locked_by_id
 -- Form:   nobody has started them, whatever the claim had stamped. What performed_at was before a stamp is not known any more.
 WITH recovered AS (
@@ -18,14 +18,15 @@ WITH recovered AS (
     AND job.locked_at::timestamptz < now() - $2::int8 * interval '1 microsecond'
     AND job.finished_at IS NULL
     AND (job.id, job.locked_at) NOT IN (SELECT * FROM unnest($3::uuid[], $4::timestamp[]))
-  RETURNING job.id, job.queue_name, job.scheduled_at
+  RETURNING job.id, job.queue_name, job.priority, job.scheduled_at
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
            'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
-           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
+           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           'priority', priority)::text)
   FROM recovered
-  GROUP BY queue_name
+  GROUP BY queue_name, priority
 )
 SELECT id, (SELECT count(*) FROM notified) AS notifications FROM recovered

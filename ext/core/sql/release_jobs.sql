@@ -4,7 +4,7 @@
 --         $4 timestamptz[] performed_at before the claim; $5 int4[] executions_count before the claim
 -- Answer: the jobs given back.
 -- Index:  primary key
--- Form:   every process that listens is told, once a queue: somebody else may have a thread free.
+-- Form:   every process that listens is told, once a queue and priority: somebody else may have a thread free.
 WITH claim AS (
   SELECT * FROM unnest($2::uuid[], $3::timestamp[], $4::timestamptz[], $5::int4[]) AS claim (id, token, performed_at, executions_count)
 ),
@@ -18,14 +18,15 @@ released AS (
       updated_at       = LOCALTIMESTAMP
   FROM claim
   WHERE job.id = claim.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = claim.token
-  RETURNING job.id, job.queue_name, job.scheduled_at
+  RETURNING job.id, job.queue_name, job.priority, job.scheduled_at
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
            'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
-           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
+           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           'priority', priority)::text)
   FROM released
-  GROUP BY queue_name
+  GROUP BY queue_name, priority
 )
 SELECT id, (SELECT count(*) FROM notified) AS notifications FROM released

@@ -3,13 +3,14 @@
 -- Params: $1 uuid the asking process; $2 int8 grace in µs for a process whose session is gone (it may be reconnecting);
 --         $3 int8 silence in µs after which a process of ours is dead although its session lives (stopped, or cut off)
 --         $4 text the table's part of the processes' advisory lock keys, "good_job_processes-"; $5 text the jobs', "good_jobs-"
--- Answer: the jobs put back. Every process that listens is told, once a queue.
+-- Answer: the jobs put back. Every process that listens is told, once a queue and priority.
 -- Index:  index_good_jobs_on_locked_by_id
 -- Form:   dead is a process that holds a session lock, once that is gone and its heartbeat is older than the grace; a process of ours
 --         that was silent for $3; a process of upstream's without a lock after upstream's 5 minutes; and an owner without any row
 --         whose claims are older than 5 minutes. A run that had started keeps performed_at, which tells the next attempt; a claim that had not
 --         becomes what it was. A job whose own advisory lock is held runs, whoever holds it. The age of a process's heartbeat is asked
---         again where its row is locked, since it may have beaten in between. Ages are measured between moments, not between wall clocks: those jump with summer time.
+--         again where its row is locked, since it may have beaten in between. A process some of whose jobs could not be put back (their rows are
+--         locked by somebody, or they run all the same) keeps its row, and is dead in the next round too. Ages are measured between moments, not between wall clocks: those jump with summer time.
 WITH lock AS MATERIALIZED (
   SELECT (classid::int8 << 32 | objid::int8) AS key FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 ),
@@ -59,7 +60,7 @@ rescued AS (
       error_event  = CASE WHEN abandoned.started THEN 0 ELSE job.error_event END
   FROM abandoned
   WHERE job.id = abandoned.id
-  RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.serialized_params, job.scheduled_at, job.created_at, job.error,
+  RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.priority, job.serialized_params, job.scheduled_at, job.created_at, job.error,
             abandoned.started, abandoned.performed_at, abandoned.locked_by_id AS process_id
 ),
 recorded AS (
@@ -71,14 +72,20 @@ recorded AS (
   WHERE started
 ),
 removed AS (
-  DELETE FROM {processes} WHERE id IN (SELECT id FROM dead)
+  DELETE FROM {processes} AS process
+  WHERE process.id IN (SELECT id FROM dead)
+    AND NOT EXISTS (
+      SELECT FROM {jobs} AS job
+      WHERE job.locked_by_id = process.id AND job.finished_at IS NULL AND job.id NOT IN (SELECT id FROM abandoned)
+    )
 ),
 notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
            'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
-           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
+           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           'priority', priority)::text)
   FROM rescued
-  GROUP BY queue_name
+  GROUP BY queue_name, priority
 )
 SELECT id, (SELECT count(*) FROM notified) AS notifications FROM rescued

@@ -9,7 +9,7 @@
 -- Index:  primary key
 -- Form:   the execution row wants the payload of the attempt that ended; RETURNING only knows the new one, and a CTE reads the
 --         row as it was before this statement.
---         Every process that listens is told, once a queue, with the earliest time; what is due now does not hide when the rest will be.
+--         Every process that listens is told, once a queue and priority, with the earliest time; what is due now does not hide when the rest will be.
 --         Here and elsewhere a queue whose name might not fit into an announcement (8,000 bytes) goes unnamed: it may be any.
 WITH run AS (
   SELECT *
@@ -42,7 +42,7 @@ retried AS (
       updated_at        = LOCALTIMESTAMP
   FROM attempt
   WHERE job.id = attempt.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = attempt.token
-  RETURNING job.id, job.queue_name, job.scheduled_at
+  RETURNING job.id, job.queue_name, job.priority, job.scheduled_at
 ),
 recorded AS (
   INSERT INTO {executions} (id, active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
@@ -56,8 +56,9 @@ notified AS MATERIALIZED (
   SELECT pg_notify('good_job', json_build_object(
            'queue_name', CASE WHEN octet_length(queue_name) <= 1000 THEN queue_name END,
            'count', count(*),
-           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text)
+           'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+           'priority', priority)::text)
   FROM retried
-  GROUP BY queue_name, scheduled_at > LOCALTIMESTAMP
+  GROUP BY queue_name, priority, scheduled_at > LOCALTIMESTAMP
 )
 SELECT id, (SELECT count(*) FROM notified) AS notifications FROM retried

@@ -60,6 +60,8 @@ pub struct JobRow {
     pub serialized_params: Option<String>,
     /// `good_jobs.queue_name`.
     pub queue_name: Option<String>,
+    /// `good_jobs.priority`.
+    pub priority: Option<i32>,
     /// `good_jobs.job_class`.
     pub job_class: Option<String>,
     /// `good_jobs.concurrency_key`.

@@ -4,7 +4,7 @@
 //! In reading order:
 //!
 //! - words: [`job`] (a claim and its lease), [`outcome`] (how a run ended), [`transition`] (what that changes), [`queue_selector`],
-//!   [`pool`] and [`pace`], [`config`], [`event`], [`phase`], [`error`];
+//!   [`pool`], [`pace`] and [`frontier`], [`config`], [`event`], [`phase`], [`error`];
 //! - `postgres`: how to get to the database (`conninfo`, `passfile`, `tls`, `connection`, `link`) and what to say there (`sql`,
 //!   `values`, `store`, the only file that runs SQL);
 //! - `services`: one thing each that the runtime does by itself;
@@ -25,6 +25,7 @@ pub mod config;
 pub mod due;
 pub mod error;
 pub mod event;
+pub mod frontier;
 mod in_flight;
 pub mod job;
 mod ledger;

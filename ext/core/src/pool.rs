@@ -1,11 +1,13 @@
 //! A pool: queues, a number of threads, and the hand-off between the claimer that fills it and the threads that empty it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::job::Claim;
+use crate::frontier::{Found, Frontier, Lane, Mark, Walk};
+use crate::job::{Claim, Moment};
 use crate::pace::Pace;
 use crate::queue_selector::QueueSelector;
 use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
@@ -33,6 +35,13 @@ pub struct Demand {
     pub prefetch: usize,
 }
 
+impl Demand {
+    /// How many in all.
+    pub fn limit(self) -> usize {
+        self.start + self.prefetch
+    }
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Pool {
@@ -42,6 +51,7 @@ pub struct Pool {
     pub counters: Counters,
     claims: WaitQueue<Claim>,
     pace: Pace,
+    frontier: Mutex<Frontier>,
     /// Whether the queue may hold work that this pool has not seen. Level, not edge: set by every wake, cleared by the claim that
     /// looks, set again if that claim came back full.
     pending: AtomicBool,
@@ -70,13 +80,38 @@ impl Pool {
             counters: Counters::default(),
             claims: WaitQueue::default(),
             pace: Pace::default(),
+            frontier: Mutex::default(),
             pending: AtomicBool::new(true),
             changed: Notify::new(),
         }
     }
 
-    /// There may be work: claim as soon as there is demand.
+    /// There may be work anywhere: claim as soon as there is demand, and look from the start.
     pub fn wake(&self) {
+        self.frontier().forget();
+        self.expect_work();
+    }
+
+    /// It is time to look whether there is work that nobody told of.
+    pub fn poll(&self) {
+        self.frontier().look_back(Instant::now());
+        self.expect_work();
+    }
+
+    /// There is work of this priority, due at this time; `queue` says where, if that is known. Nothing happens if it is not for this pool.
+    pub fn tell(&self, queue: Option<&str>, priority: i32, at: Moment) {
+        if queue.is_some() && !self.config.queues.matches(queue) {
+            return;
+        }
+        let mut frontier = self.frontier();
+        for queue in self.config.queues.places(queue) {
+            frontier.tell(Lane { queue, priority }, at);
+        }
+        drop(frontier);
+        self.expect_work();
+    }
+
+    fn expect_work(&self) {
         self.pending.store(true, Ordering::SeqCst);
         self.changed.notify_one();
     }
@@ -86,10 +121,34 @@ impl Pool {
         self.changed.notified().await;
     }
 
-    /// What to claim now; `None` if nothing is wanted or nothing is to be expected. Clears the expectation.
-    pub fn next_demand(&self) -> Option<Demand> {
+    /// What to claim now, and where to look for it; `None` if nothing is wanted or nothing is to be expected. Clears the expectation.
+    pub fn next_claim(&self) -> Option<(Demand, Walk)> {
         let demand = self.demand()?;
-        self.pending.swap(false, Ordering::SeqCst).then_some(demand)
+        self.pending.swap(false, Ordering::SeqCst).then(|| (demand, self.frontier().next_walk(Instant::now())))
+    }
+
+    /// Takes note of what a claim statement found.
+    pub fn claimed(&self, walk: &Walk, claims: &[Claim], demand: Demand, took: Duration) {
+        if claims.is_empty() {
+            self.counters.empty.fetch_add(1, Ordering::Relaxed);
+        }
+        let found: Vec<Found> = claims.iter().map(|claim| self.found(claim)).collect();
+        if self.frontier().found(walk, &found, demand.limit(), took) {
+            self.expect_work();
+        }
+    }
+
+    /// Takes note of a claim statement that failed.
+    pub fn claim_failed(&self, walk: &Walk, took: Duration) {
+        self.frontier().failed(walk, took);
+        self.expect_work();
+    }
+
+    fn found(&self, claim: &Claim) -> Found {
+        let at = claim.job.scheduled_at.unwrap_or(claim.ticket.claimed_at);
+        let queue = self.config.queues.places(claim.job.queue_name.as_deref()).next();
+        let lane = claim.job.priority.zip(queue).map(|(priority, queue)| Lane { queue, priority });
+        (lane, Mark { at, id: claim.ticket.lease.job_id })
     }
 
     fn demand(&self) -> Option<Demand> {
@@ -169,6 +228,10 @@ impl Pool {
         self.counters.active.fetch_sub(1, Ordering::Relaxed);
         let counter = if errored { &self.counters.errored } else { &self.counters.succeeded };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn frontier(&self) -> MutexGuard<'_, Frontier> {
+        self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Claims in the buffer.

@@ -105,6 +105,28 @@ impl QueueSelector {
     }
 }
 
+impl QueueSelector {
+    /// The queues of a pool that goes by queue, in order: claims of one queue, or of queues one after the other, walk an index that
+    /// begins with the queue. `None` for a pool that takes from several at once.
+    pub fn in_turn(&self) -> Option<&[String]> {
+        match self {
+            Self::Ordered(names) => Some(names),
+            Self::Include(names) if names.len() == 1 => Some(names),
+            Self::Include(_) | Self::Exclude(_) | Self::All => None,
+        }
+    }
+
+    /// A queue's place among [`Self::in_turn`], or every place if no queue is named; the one place 0 where queues are not in turn.
+    pub fn places(&self, queue: Option<&str>) -> impl Iterator<Item = usize> + use<'_> {
+        let places = match (self.in_turn(), queue) {
+            (None, _) => 0..1,
+            (Some(names), None) => 0..names.len(),
+            (Some(names), Some(queue)) => names.iter().position(|name| name == queue).map_or(0..0, |place| place..place + 1),
+        };
+        places
+    }
+}
+
 /// The shape in which GoodJob shows a parsed queue string.
 #[derive(Debug, Clone, Serialize)]
 struct FlatSelector {

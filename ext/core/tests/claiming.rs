@@ -250,3 +250,17 @@ fn settings_of_the_users_sessions_that_would_break_the_queues_do_not_reach_them(
     queue::finish(&runtime, &taken, succeeded());
     stop(&runtime);
 }
+
+#[test]
+fn a_count_of_attempts_at_the_end_of_its_type_stops_no_claim() {
+    let mut queue = Queue::create();
+    let absurd = queue.job(&[("executions_count", "2147483647"), ("priority", "-1")]);
+    let plain = queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let worker = worker(&runtime, 0, |_| succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 2);
+    stop(&runtime);
+    assert_eq!(worker.join().unwrap(), [absurd, plain]);
+    assert_eq!(queue.column(absurd, "executions_count").as_deref(), Some("2147483647"));
+}

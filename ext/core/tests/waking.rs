@@ -412,3 +412,36 @@ fn a_claim_in_hand_is_not_given_back_however_old_the_databases_clock_finds_it() 
     stop(&runtime);
     assert_eq!(queue.column(id, "finished_at IS NOT NULL").as_deref(), Some("true"));
 }
+
+#[test]
+fn a_dead_process_is_remembered_until_all_its_jobs_could_be_put_back() {
+    let mut queue = Queue::create();
+    let dead = uuid::Uuid::new_v4();
+    let owner = format!("'{dead}'");
+    let job = queue.job(&[("locked_by_id", owner.as_str()), ("locked_at", "now_utc - interval '11 seconds'"), ("lock_type", "1")]);
+    queue
+        .client
+        .execute(
+            "INSERT INTO good_job_processes (id, created_at, updated_at, state, lock_type) \
+             VALUES ($1, now(), (now() AT TIME ZONE 'UTC') - interval '10 seconds', '{\"runtime\": \"good_job_rs\"}', 0)",
+            &[&dead],
+        )
+        .unwrap();
+    let mut operator = queue.database.client();
+    operator.batch_execute("BEGIN").unwrap();
+    operator.query("SELECT FROM good_jobs WHERE id = $1 FOR UPDATE", &[&job]).unwrap();
+    let other = queue.job(&[("locked_by_id", owner.as_str()), ("locked_at", "now_utc - interval '11 seconds'"), ("lock_type", "1")]);
+
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!(taken.job_id, other);
+    finish(&runtime, &taken, succeeded());
+    assert_eq!(queue.count(&format!("good_job_processes WHERE id = {owner}")), 1);
+    operator.batch_execute("COMMIT").unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!(taken.job_id, job);
+    finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_job_processes"), 0);
+}

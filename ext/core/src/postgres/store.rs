@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::completion::Completion;
 use crate::config::Config;
+use crate::frontier::{Lane, Mark, Walk};
 use crate::job::{Claim, JobRow, Lease, Moment, Ticket, Token};
 use crate::outcome::{Failure, NextAttempt};
 use crate::pool::Demand;
@@ -39,6 +40,23 @@ pub(crate) struct Started {
     pub(crate) executions_count: i32,
 }
 
+/// What will be due.
+#[derive(Debug)]
+pub(crate) struct Upcoming {
+    /// Of the answer, by the database.
+    pub(crate) clock: Moment,
+    pub(crate) jobs: Vec<UpcomingJob>,
+}
+
+/// The first job of its priority.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UpcomingJob {
+    pub(crate) priority: Option<i32>,
+    pub(crate) at: Moment,
+    /// Zero when it is due already.
+    pub(crate) delay: Duration,
+}
+
 impl Store {
     pub(crate) fn new(process_id: Uuid, config: Arc<Config>) -> Self {
         Self { process_id, config }
@@ -51,29 +69,41 @@ impl Store {
     }
 
     /// Claims jobs for a pool, in the order in which they shall start.
-    pub(crate) async fn claim(&self, link: &Link, pool: usize, demand: Demand) -> Result<Vec<Claim>, QueryError> {
-        let limit = sql_int(demand.start + demand.prefetch);
+    pub(crate) async fn claim(&self, link: &Link, pool: usize, demand: Demand, walk: &Walk) -> Result<Vec<Claim>, QueryError> {
+        let queues = &self.config.pools[pool].queues;
+        let limit = sql_int(demand.limit());
         let stamped = sql_int(demand.start);
-        let own: [&(dyn ToSql + Sync); 3] = [&self.process_id, &limit, &stamped];
-        let none: Option<&[String]> = None;
-        let rows = match &self.config.pools[pool].queues {
-            QueueSelector::All => link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &none, &none]).await?,
-            QueueSelector::Exclude(names) => link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &none, &names]).await?,
-            QueueSelector::Include(names) if names.len() > 1 => {
-                link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &names, &none]).await?
+        let (own, in_turn): ([&(dyn ToSql + Sync); 3], _) = ([&self.process_id, &limit, &stamped], queues.in_turn());
+        let (include, exclude) = filters(queues);
+        let rows = match (walk, in_turn) {
+            (Walk::FromStart, None) => link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &include, &exclude]).await?,
+            (Walk::FromStart, Some(names)) => link.query(Statement::claim_jobs_by_queue, &[own[0], own[1], own[2], &names]).await?,
+            (Walk::Onward(marks), _) if marks.is_empty() => Vec::new(),
+            (Walk::Onward(marks), None) => {
+                let MarkColumns { priorities, at, ids, .. } = MarkColumns::from(marks.as_slice());
+                let params = [own[0], own[1], own[2], &include, &exclude, &priorities, &at, &ids];
+                link.query(Statement::claim_jobs_onward, &params).await?
             }
-            QueueSelector::Include(names) | QueueSelector::Ordered(names) => {
-                link.query(Statement::claim_jobs_by_queue, &[own[0], own[1], own[2], &names]).await?
+            (Walk::Onward(marks), Some(names)) => {
+                let MarkColumns { queues, priorities, at, ids } = MarkColumns::from(marks.as_slice());
+                let queues: Vec<&str> = queues.into_iter().map(|place| names[place].as_str()).collect();
+                link.query(Statement::claim_jobs_by_queue_onward, &[own[0], own[1], own[2], &queues, &priorities, &at, &ids]).await?
             }
         };
         Ok(claims(&rows, pool))
     }
 
-    /// How long until the next future job is due.
-    pub(crate) async fn next_due(&self, link: &Link) -> Result<Option<Duration>, QueryError> {
-        let rows = link.query(Statement::next_due, &[]).await?;
-        let delay_us: Option<i64> = rows.first().and_then(|row| row.get(0));
-        Ok(delay_us.map(|us| Duration::from_micros(u64::try_from(us).unwrap_or(0))))
+    /// The first job of each priority that is due later than `after`, or than now.
+    pub(crate) async fn next_due(&self, link: &Link, after: Option<Moment>) -> Result<Upcoming, QueryError> {
+        let rows = link.query(Statement::next_due, &[&after]).await?;
+        let clock = rows.first().ok_or(QueryError::Silent)?.get("clock");
+        let jobs = rows.iter().filter_map(|row| {
+            let at: Option<Moment> = row.get("scheduled_at");
+            let delay_us: Option<i64> = row.get("delay_us");
+            let delay = Duration::from_micros(u64::try_from(delay_us?).unwrap_or(0));
+            Some(UpcomingJob { priority: row.get("priority"), at: at?, delay })
+        });
+        Ok(Upcoming { clock, jobs: jobs.collect() })
     }
 
     /// Ends runs; gives the jobs that were written.
@@ -220,6 +250,34 @@ impl<'a> RunColumns<'a> {
     }
 }
 
+/// Marks as columns.
+struct MarkColumns {
+    queues: Vec<usize>,
+    priorities: Vec<i32>,
+    at: Vec<Moment>,
+    ids: Vec<Uuid>,
+}
+
+impl From<&[(Lane, Mark)]> for MarkColumns {
+    fn from(marks: &[(Lane, Mark)]) -> Self {
+        Self {
+            queues: marks.iter().map(|(lane, _)| lane.queue).collect(),
+            priorities: marks.iter().map(|(lane, _)| lane.priority).collect(),
+            at: marks.iter().map(|(_, mark)| mark.at).collect(),
+            ids: marks.iter().map(|(_, mark)| mark.id).collect(),
+        }
+    }
+}
+
+/// Which queues, and which not; of a pool that takes from several at once.
+fn filters(queues: &QueueSelector) -> (Option<&[String]>, Option<&[String]>) {
+    match queues {
+        QueueSelector::Include(names) | QueueSelector::Ordered(names) => (Some(names), None),
+        QueueSelector::Exclude(names) => (None, Some(names)),
+        QueueSelector::All => (None, None),
+    }
+}
+
 fn claims(rows: &[Row], pool: usize) -> Vec<Claim> {
     let received = Instant::now();
     let mut claims: Vec<(i64, Claim)> = rows.iter().map(|row| (row.get("position"), claim(row, pool, received))).collect();
@@ -242,6 +300,7 @@ fn claim(row: &Row, pool: usize, received: Instant) -> Claim {
         job: JobRow {
             serialized_params: row.get("serialized_params"),
             queue_name: row.get("queue_name"),
+            priority: row.get("priority"),
             job_class: row.get("job_class"),
             concurrency_key: row.get("concurrency_key"),
             labels: labels(row),

@@ -1,11 +1,11 @@
 //! Fills one pool: claims jobs as its threads want them, and gives back what they do not get to.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::completion::{Completion, Unsaved};
 use crate::event::{Event, Events};
+use crate::frontier::Walk;
 use crate::job::Claim;
 use crate::ledger::Ledger;
 use crate::phase::{reached, Phase, PhaseWatch};
@@ -36,21 +36,20 @@ impl Claimer {
                 _ = self.link.live() => true,
                 () = reached(&mut phase, Phase::Draining) => false,
             };
-            let Some(demand) = connected.then(|| self.pool.next_demand()).flatten() else {
+            let Some((demand, walk)) = connected.then(|| self.pool.next_claim()).flatten() else {
                 tokio::select! {
                     () = self.wait() => {}
                     () = reached(&mut phase, Phase::Draining) => {}
                 }
                 continue;
             };
-            match self.run_once(demand).await {
+            match self.run_once(demand, &walk).await {
                 Ok(()) => (backoff, told) = (Backoff::default(), false),
                 Err(error) => {
                     if !std::mem::replace(&mut told, true) && !error.is_connection_lost() {
                         self.events
                             .tell(Event::Error { message: format!("claiming jobs for {}: {error}; trying again", self.pool.config.name) });
                     }
-                    self.pool.wake();
                     tokio::select! {
                         () = tokio::time::sleep(backoff.next_delay()) => {}
                         () = reached(&mut phase, Phase::Draining) => {}
@@ -61,15 +60,16 @@ impl Claimer {
     }
 
     /// One claim statement, and its jobs handed to the threads.
-    pub(crate) async fn run_once(&self, demand: Demand) -> Result<(), QueryError> {
-        let claims = self.store.claim(&self.link, self.index, demand).await?;
-        if claims.is_empty() {
-            self.pool.counters.empty.fetch_add(1, Ordering::Relaxed);
-        }
-        // As many as asked for: there may be more.
-        if claims.len() == demand.start + demand.prefetch {
-            self.pool.wake();
-        }
+    pub(crate) async fn run_once(&self, demand: Demand, walk: &Walk) -> Result<(), QueryError> {
+        let begun = Instant::now();
+        let claims = match self.store.claim(&self.link, self.index, demand, walk).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                self.pool.claim_failed(walk, begun.elapsed());
+                return Err(error);
+            }
+        };
+        self.pool.claimed(walk, &claims, demand, begun.elapsed());
         for claim in claims {
             self.ledger.enter(&claim.ticket);
             if let Err(claim) = self.pool.push(claim) {
@@ -84,7 +84,7 @@ impl Claimer {
         let expiry = self.pool.next_expiry();
         tokio::select! {
             () = self.pool.changed() => {}
-            () = sleep_or_never(self.poll_interval) => self.pool.wake(),
+            () = sleep_or_never(self.poll_interval) => self.pool.poll(),
             () = sleep_or_never(expiry.map(|at| at.saturating_duration_since(Instant::now()))) => self.give_back_expired(),
         }
     }

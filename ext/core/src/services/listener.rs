@@ -95,11 +95,14 @@ impl Listener {
     }
 
     fn wake(&self, message: &Message) {
-        let concerned = |pool: &&Arc<Pool>| match &message.queue_name {
-            Some(queue) => pool.config.queues.matches(Some(queue)),
-            None => true,
-        };
-        self.pools.iter().filter(concerned).for_each(|pool| pool.wake());
+        let queue = message.queue_name.as_deref();
+        for pool in &self.pools {
+            match (message.priority, message.at()) {
+                (Some(priority), Some(at)) => pool.tell(queue, priority, at),
+                _ if queue.is_none() || pool.config.queues.matches(queue) => pool.wake(),
+                _ => {}
+            }
+        }
     }
 }
 
@@ -108,6 +111,9 @@ impl Listener {
 struct Message {
     #[serde(default)]
     queue_name: Option<String>,
+    /// Ours; GoodJob says nothing of it.
+    #[serde(default)]
+    priority: Option<i32>,
     #[serde(default)]
     scheduled_at: Option<serde_json::Value>,
 }
@@ -117,14 +123,19 @@ impl Message {
         serde_json::from_str(payload).unwrap_or_default()
     }
 
-    /// How long until the job is due; `None` if it is, or if that is not said.
-    fn delay(&self, now: Moment) -> Option<Duration> {
-        let scheduled_at_us = match self.scheduled_at.as_ref()? {
-            serde_json::Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos() / 1_000,
+    /// When the job is due, if that is said.
+    fn at(&self) -> Option<Moment> {
+        let us = match self.scheduled_at.as_ref()? {
+            serde_json::Value::String(text) => OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp_nanos().div_euclid(1_000),
             serde_json::Value::Number(seconds) => (seconds.as_f64()? * 1e6) as i128,
             _ => return None,
         };
-        let delay_us = u64::try_from(scheduled_at_us.saturating_sub(i128::from(now.0))).ok()?;
+        i64::try_from(us).ok().map(Moment)
+    }
+
+    /// How long until the job is due; `None` if it is, or if that is not said.
+    fn delay(&self, now: Moment) -> Option<Duration> {
+        let delay_us = u64::try_from(self.at()?.0.saturating_sub(now.0)).ok()?;
         (delay_us > 0).then(|| Duration::from_micros(delay_us))
     }
 }

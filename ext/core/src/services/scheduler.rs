@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::due::Sooner;
+use crate::job::Moment;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::Pool;
 use crate::postgres::backoff::Backoff;
 use crate::postgres::link::{Link, QueryError};
-use crate::postgres::store::Store;
+use crate::postgres::store::{Store, Upcoming};
 
 /// Longest time for which the answer "nothing is due before" is believed: jobs may be enqueued without a notification.
 const REFRESH_MAX: Duration = Duration::from_secs(60);
@@ -34,38 +35,41 @@ impl Scheduler {
 
     async fn keep_waking(&self) {
         let mut backoff = Backoff::default();
+        let mut asked_at = None;
         loop {
-            match self.run_once().await {
-                Ok(()) => backoff = Backoff::default(),
-                Err(_) => {
-                    tokio::time::sleep(backoff.next_delay()).await;
-                    // What became due meanwhile is not future any more: no answer will name it.
-                    self.pools.iter().for_each(|pool| pool.wake());
-                }
+            match self.run_once(asked_at).await {
+                Ok(clock) => (backoff, asked_at) = (Backoff::default(), Some(clock)),
+                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
             }
         }
     }
 
-    /// One timer: asks when the next job is due, waits until then or until it is time to ask again, and wakes the pools if it was
-    /// for a job.
-    pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+    /// Asks which jobs have become due since the last answer and tells the pools of them; if there are none, waits until the next one
+    /// is due, or until it is time to ask again. Gives the database's clock of the answer.
+    pub(crate) async fn run_once(&self, asked_at: Option<Moment>) -> Result<Moment, QueryError> {
         self.sooner.take();
-        let due = self.store.next_due(&self.link).await?.map(|delay| Instant::now() + delay);
-        let ask_again = Instant::now() + self.refresh.unwrap_or(REFRESH_MAX).min(REFRESH_MAX);
-        let mut next = due;
+        let Upcoming { clock, jobs } = self.store.next_due(&self.link, asked_at).await?;
+        let (due, future): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.delay.is_zero());
+        for job in &due {
+            self.pools.iter().for_each(|pool| match job.priority {
+                Some(priority) => pool.tell(None, priority, job.at),
+                None => pool.wake(),
+            });
+        }
+        if due.is_empty() {
+            self.wait(future.iter().map(|job| job.delay).min()).await;
+        }
+        Ok(clock)
+    }
+
+    async fn wait(&self, delay: Option<Duration>) {
+        let refresh = self.refresh.unwrap_or(REFRESH_MAX).min(REFRESH_MAX);
+        let mut until = Instant::now() + delay.unwrap_or(refresh).min(refresh);
         loop {
-            let wake_at = next.map_or(ask_again, |due| due.min(ask_again));
             tokio::select! {
-                () = tokio::time::sleep_until(wake_at.into()) => break,
-                () = self.sooner.told() => {
-                    let told = self.sooner.take();
-                    next = [next, told].into_iter().flatten().min();
-                }
+                () = tokio::time::sleep_until(until.into()) => return,
+                () = self.sooner.told() => until = self.sooner.take().map_or(until, |told| told.min(until)),
             }
         }
-        if next.is_some_and(|due| due <= Instant::now()) {
-            self.pools.iter().for_each(|pool| pool.wake());
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! Plain data over the boundary: nil, booleans, numbers, strings, arrays and symbol-keyed hashes, as `serde_json::Value` on this
 //! side. Claims, the one thing on the hot path, are built directly.
 
+use good_job_core::outcome::{Outcome, SUCCEEDED};
 use good_job_core::runtime::Taken;
 use magnus::prelude::*;
 use magnus::value::LazyId;
@@ -47,8 +48,8 @@ fn json_from_ruby(ruby: &Ruby, value: Value, depth: usize) -> Result<Json, Error
     if let Some(integer) = Integer::from_value(value) {
         return integer.to_i64().map(|number| Json::Number(number.into()));
     }
-    if value.is_kind_of(ruby.class_true_class()) || value.is_kind_of(ruby.class_false_class()) {
-        return Ok(Json::Bool(value.to_bool()));
+    if let Some(flag) = boolean(ruby, value) {
+        return Ok(Json::Bool(flag));
     }
     if let Some(float) = Float::from_value(value) {
         let number = Number::from_f64(float.to_f64());
@@ -74,6 +75,11 @@ fn json_from_ruby(ruby: &Ruby, value: Value, depth: usize) -> Result<Json, Error
         ruby,
         format!("a {class} cannot cross the boundary: only nil, booleans, numbers, strings, arrays and symbol-keyed hashes"),
     ))
+}
+
+fn boolean(ruby: &Ruby, value: Value) -> Option<bool> {
+    let is_boolean = value.is_kind_of(ruby.class_true_class()) || value.is_kind_of(ruby.class_false_class());
+    is_boolean.then(|| value.to_bool())
 }
 
 /// A string's text. Whatever is not valid UTF-8 becomes the replacement character: an error message may hold anything.
@@ -118,33 +124,40 @@ keys!(
     LABELS = "labels",
     INTERRUPTED_AT = "interrupted_at",
     STAMPED = "stamped",
-    EXECUTIONS_COUNT = "executions_count",
-    SCHEDULED_AT = "scheduled_at",
-    CREATED_AT = "created_at",
-    QUEUE_NAME = "queue_name",
-    JOB_CLASS = "job_class",
+    STATE = "state",
+    PRESERVE = "preserve",
 );
 
-/// A claim as Ruby gets it.
+/// A claim as Ruby gets it. What is not there is left out: most jobs have none of it, and a small hash is a cheap one.
 ///
 /// # Errors
 /// Ruby has no memory for it.
 pub(crate) fn claim(ruby: &Ruby, taken: &Taken) -> Result<RHash, Error> {
     let hash = ruby.hash_new();
-    let job = &taken.job;
     hash.aset(*LEASE, taken.number)?;
     hash.aset(*ID, taken.job_id.hyphenated().encode_lower(&mut [0; 36]) as &str)?;
-    hash.aset(*SERIALIZED_PARAMS, job.serialized_params.as_deref())?;
-    hash.aset(*CONCURRENCY_KEY, job.concurrency_key.as_deref())?;
-    hash.aset(*LABELS, job.labels.clone())?;
-    hash.aset(*INTERRUPTED_AT, taken.interrupted_at.map(|at| at.0))?;
-    hash.aset(*STAMPED, taken.stamped)?;
-    hash.aset(*EXECUTIONS_COUNT, taken.executions_count)?;
-    hash.aset(*SCHEDULED_AT, job.scheduled_at.map(|at| at.0))?;
-    hash.aset(*CREATED_AT, job.created_at.0)?;
-    hash.aset(*QUEUE_NAME, job.queue_name.as_deref())?;
-    hash.aset(*JOB_CLASS, job.job_class.as_deref())?;
+    hash.aset(*SERIALIZED_PARAMS, taken.serialized_params.as_deref())?;
+    if taken.stamped {
+        hash.aset(*STAMPED, true)?;
+    }
+    if let Some(at) = taken.interrupted_at {
+        hash.aset(*INTERRUPTED_AT, at.0)?;
+    }
+    if let Some(key) = &taken.concurrency_key {
+        hash.aset(*CONCURRENCY_KEY, key.as_str())?;
+    }
+    if let Some(labels) = &taken.labels {
+        hash.aset(*LABELS, labels.clone())?;
+    }
     Ok(hash)
+}
+
+/// The outcome that nearly all runs have, read without a detour; `None` for every other, and for whatever is not an outcome at all.
+pub(crate) fn plain_success(ruby: &Ruby, outcome: Value) -> Option<Outcome> {
+    let hash = RHash::from_value(outcome).filter(|hash| hash.len() == 2)?;
+    let state = RString::from_value(hash.get(*STATE)?)?;
+    let preserve = boolean(ruby, hash.get(*PRESERVE)?)?;
+    (state.len() == SUCCEEDED.len() && state.to_string().ok()? == SUCCEEDED).then_some(Outcome::Finished { failure: None, preserve })
 }
 
 /// A non-negative number of µs, or nil.

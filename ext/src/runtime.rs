@@ -60,8 +60,9 @@ impl Runtime {
 
     pub(crate) fn take(ruby: &Ruby, this: &Self, pool: usize) -> Result<Option<RHash>, Error> {
         let core = this.core(ruby)?;
-        if pool >= core.pools().count() {
-            return Err(errors::invalid(ruby, format!("there is no pool {pool}; the first is 0, the last {}", core.pools().count() - 1)));
+        let pools = core.pools().len();
+        if pool >= pools {
+            return Err(errors::invalid(ruby, format!("there is no pool {pool}; the first is 0, the last {}", pools - 1)));
         }
         // With the GVL first: giving it up and getting it back costs more than a short job, and starves under CPU-bound threads.
         let taken = match core.try_take(pool) {
@@ -76,6 +77,11 @@ impl Runtime {
                 core.save_regardless(completion);
             }
         })
+    }
+
+    pub(crate) fn describe(ruby: &Ruby, this: &Self, lease: u64) -> Result<Value, Error> {
+        let description = this.core(ruby)?.describe(lease).ok_or_else(|| no_such_run(ruby, lease))?;
+        convert::to_ruby(ruby, &description)
     }
 
     pub(crate) fn started(ruby: &Ruby, this: &Self, lease: u64) -> Result<bool, Error> {
@@ -139,6 +145,9 @@ impl Runtime {
 
 /// Reads an outcome and checks it.
 pub(crate) fn outcome_from(ruby: &Ruby, outcome: Value) -> Result<Outcome, Error> {
+    if let Some(success) = convert::plain_success(ruby, outcome) {
+        return Ok(success);
+    }
     let raw: RawOutcome = convert::from_ruby(ruby, outcome, "outcome")?;
     Outcome::try_from(raw).map_err(|error| errors::from_core(ruby, &error))
 }

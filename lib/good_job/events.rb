@@ -7,13 +7,14 @@ module GoodJob
   module Events
     # What Active Job calls its treatments of an error, and what the column error_event calls them.
     TREATMENTS = { "enqueue_retry.active_job" => :retried, "retry_stopped.active_job" => :retry_stopped, "discard.active_job" => :discarded }.freeze
+    # What a notification's job knows of its row.
+    JOB_COLUMNS = %i[id active_job_id queue_name priority job_class concurrency_key serialized_params executions_count].freeze
 
     class << self
       # @param name [String] with its suffix: "perform_job.good_job"
       # @param payload [Proc] makes the payload; called only when somebody listens
-      # @yieldparam payload [Hash, nil] nil when nobody listens
       def instrument(name, payload, &block)
-        return yield(nil) unless ActiveSupport::Notifications.notifier.listening?(name)
+        return yield unless listening?(name)
 
         ActiveSupport::Notifications.instrument(name, payload.call, &block)
       end
@@ -33,23 +34,25 @@ module GoodJob
       end
 
       # Around one run.
-      def perform_job(run, &block)
-        instrument("perform_job.good_job", -> { performing(run) }) do |payload|
-          block.call
+      def perform_job(run)
+        return yield unless listening?("perform_job.good_job")
+
+        ActiveSupport::Notifications.instrument("perform_job.good_job", performing(run)) do |payload|
+          yield
         ensure
-          payload&.update(performed(run))
+          payload.update(performed(run))
         end
       end
 
       private
 
-      def performing(run)
-        job = Job.instantiate(attributes(run.claim).stringify_keys)
-        { job: job, execution: job, process_id: ::Process.pid, thread_name: Thread.current.name }
+      def listening?(name)
+        ActiveSupport::Notifications.notifier.listening?(name)
       end
 
-      def attributes(claim)
-        claim.slice(:id, :queue_name, :job_class, :concurrency_key, :serialized_params, :executions_count).merge(active_job_id: claim[:id])
+      def performing(run)
+        job = Job.instantiate(run.attributes.slice(*JOB_COLUMNS).stringify_keys)
+        { job: job, execution: job, process_id: ::Process.pid, thread_name: Thread.current.name }
       end
 
       def performed(run)

@@ -45,9 +45,13 @@ module GoodJob
     #
     # @!method take(pool_index)
     #   Waits for a claim; other Ruby threads run meanwhile, and Thread#raise, Thread#kill and signals end the wait.
-    #   @return [Hash, nil] nil: the runtime is draining or stopped. `{lease: Integer, id:, serialized_params: String | nil,
-    #     concurrency_key:, labels: [String] | nil, interrupted_at:, stamped: Boolean, executions_count:, scheduled_at:, created_at:,
-    #     queue_name:, job_class:}`
+    #   @return [Hash, nil] nil: the runtime is draining or stopped. `{lease: Integer, id:, serialized_params: String | nil}`, and where
+    #     there is one `concurrency_key:`, `labels: [String]`, `interrupted_at:`; `stamped: true` where the start is on record
+    #
+    # @!method describe(lease)
+    #   What is seldom asked of a claim, and so is not part of it.
+    #   @return [Hash] `{queue_name:, priority:, job_class:, executions_count: Integer (attempts before this one), scheduled_at:,
+    #     created_at:}`
     #
     # @!method started(lease)
     #   Stores that the run begins, before it begins.

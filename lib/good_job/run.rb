@@ -31,10 +31,18 @@ module GoodJob
     attr_accessor :active_job
 
     # @param claim [Hash] see {Native::Runtime#take}
-    def initialize(claim)
+    # @param register [#describe, nil] has what the claim does not say; nil: it says everything
+    def initialize(claim, register = nil)
       @claim = claim
+      @register = register
       @job_id = claim[:id]
       @outcome = Outcome::UNSTARTED
+    end
+
+    # @return [Hash] of the job's row, what is known here
+    def attributes
+      described = @register ? @register.describe(@claim[:lease]) : {}
+      { active_job_id: @job_id, **@claim, **described }
     end
 
     # Runs the job.
@@ -88,13 +96,22 @@ module GoodJob
     private
 
     def params
-      params = JSON.parse(@claim[:serialized_params] || "null")
-      raise PayloadError, "serialized_params is #{params.inspect[0, 100]}, not the JSON object that Active Job writes" unless params.is_a?(Hash)
-
+      params = payload
       params["provider_job_id"] = @job_id
       concurrency_key = @claim[:concurrency_key] and params["good_job_concurrency_key"] = concurrency_key
       labels = @claim[:labels] and params["good_job_labels"] = labels
       params
+    end
+
+    # @return [Hash]
+    # @raise [PayloadError, JSON::ParserError]
+    def payload
+      return @payload if @payload
+
+      payload = JSON.parse(@claim[:serialized_params] || "null")
+      raise PayloadError, "serialized_params is #{payload.inspect[0, 100]}, not the JSON object that Active Job writes" unless payload.is_a?(Hash)
+
+      @payload = payload
     end
 
     # Active Job returns the error that rescue_from, retry_on or discard_on handled.
@@ -126,8 +143,10 @@ module GoodJob
     def interrupt_errors?
       return false unless defined?(ActiveJobExtensions::InterruptErrors)
 
-      job_class = @claim[:job_class]&.safe_constantize
+      job_class = payload["job_class"].to_s.safe_constantize
       job_class.is_a?(Class) && job_class.include?(ActiveJobExtensions::InterruptErrors)
+    rescue PayloadError, JSON::ParserError
+      false
     end
   end
 end

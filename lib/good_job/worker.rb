@@ -88,7 +88,7 @@ module GoodJob
     end
 
     def account_for(claim)
-      @run = run = Run.new(claim)
+      @run = run = Run.new(claim, @runtime)
       # A lease that was lost before the start: the job is somebody else's, and "unstarted" changes nothing of theirs.
       perform(run) if !run.counted_first? || @runtime.started(claim[:lease])
     ensure

@@ -88,7 +88,7 @@ RSpec.describe GoodJob::Adapter do
 
     it "tells queue and time" do
       expect(notifications { MouseJob.set(queue: "mice").perform_later }).to match [
-        { "queue_name" => "mice", "scheduled_at" => match(/\A\d{4}-\d\d-\d\dT.*\+00:00\z/) }
+        { "queue_name" => "mice", "scheduled_at" => match(/\A\d{4}-\d\d-\d\dT.*\+00:00\z/), "priority" => 0 }
       ]
     end
 

@@ -1,9 +1,10 @@
--- What:   the first job of each priority that is due later than the time given, and µs until then; not more than 0 where that is past.
+-- What:   for each priority, the first job that has become due since the time given, and the first that will be due, with µs until
+--         then.
 -- Who:    postgres/store.rs, for the scheduler's one timer.
--- Params: $1 timestamptz the clock of the last answer, so that no job becomes due unnoticed between two; NULL for now
--- Answer: a row for each priority that has such a job, and one without that has only the clock.
+-- Params: $1 timestamptz somewhat before the last answer, so that no job becomes due unnoticed between two; NULL the first time
+-- Answer: a row for each of these jobs, and one without a job that has only the clock.
 -- Index:  index_good_jobs_for_claim
--- Form:   the same walk over distinct priorities as claim_jobs.sql: one probe a priority, however many jobs lie in the future.
+-- Form:   the same walk over distinct priorities as claim_jobs.sql: two probes a priority, however many jobs lie in the future.
 WITH RECURSIVE priorities AS (
   (SELECT priority
    FROM {jobs}
@@ -23,13 +24,21 @@ upcoming AS (
   SELECT priorities.priority, job.scheduled_at
   FROM priorities
   CROSS JOIN LATERAL (
-    SELECT scheduled_at
-    FROM {jobs}
-    WHERE finished_at IS NULL AND locked_by_id IS NULL
-      AND {jobs}.priority = priorities.priority
-      AND scheduled_at > COALESCE($1::timestamptz::timestamp, LOCALTIMESTAMP) AND scheduled_at < 'infinity'
-    ORDER BY scheduled_at
-    LIMIT 1
+    (SELECT scheduled_at
+     FROM {jobs}
+     WHERE finished_at IS NULL AND locked_by_id IS NULL
+       AND {jobs}.priority = priorities.priority
+       AND scheduled_at > $1::timestamptz::timestamp AND scheduled_at <= LOCALTIMESTAMP
+     ORDER BY scheduled_at
+     LIMIT 1)
+    UNION ALL
+    (SELECT scheduled_at
+     FROM {jobs}
+     WHERE finished_at IS NULL AND locked_by_id IS NULL
+       AND {jobs}.priority = priorities.priority
+       AND scheduled_at > LOCALTIMESTAMP AND scheduled_at < 'infinity'
+     ORDER BY scheduled_at
+     LIMIT 1)
   ) AS job
   UNION ALL
   (SELECT NULL, scheduled_at

@@ -26,15 +26,21 @@ pub struct Completion {
     pub started_at: Moment,
     /// How long it took.
     pub duration: Duration,
-    /// Id of the execution row: drawn here, so that a flush whose answer was lost can be checked and repeated.
+    /// Id of the execution row, drawn before the first flush, so that one whose answer was lost can be checked and repeated. Ascending in
+    /// time, so that the index on it grows at one end.
     pub execution_id: Uuid,
 }
 
 impl Completion {
+    /// A run that has ended.
+    pub fn new(ticket: Ticket, transition: Transition, started_at: Moment, duration: Duration) -> Self {
+        Self { ticket, transition, started_at, duration, execution_id: Uuid::nil() }
+    }
+
     /// A claim that goes back as it was.
     pub fn unstarted(ticket: Ticket) -> Self {
         let started_at = ticket.claimed_at;
-        Self { ticket, transition: Transition::Release, started_at, duration: Duration::ZERO, execution_id: Uuid::new_v4() }
+        Self::new(ticket, Transition::Release, started_at, Duration::ZERO)
     }
 
     /// When the run ended, by the database's clock.
@@ -138,7 +144,9 @@ impl Unsaved {
 
     /// Up to `limit` completions, oldest first, and all starts.
     pub fn drain(&self, limit: usize) -> (Vec<Completion>, Vec<Stamp>) {
-        let completions = self.completions.drain(limit);
+        let mut completions = self.completions.drain(limit);
+        // Here and not where the run ends: that is a thread of the caller's, which has better things to do.
+        completions.iter_mut().filter(|run| run.execution_id.is_nil()).for_each(|run| run.execution_id = Uuid::now_v7());
         self.storing.fetch_add(completions.len(), Ordering::SeqCst);
         for _ in 0..self.room.level().waiting.min(completions.len()) {
             let _ = self.room.push_below((), UNSAVED_MAX);

@@ -1,16 +1,18 @@
 //! The runs under way: every claim that Ruby has taken and not yet finished, by the number that Ruby knows it by.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::job::{Moment, Ticket};
+use crate::job::{JobRow, Moment, Ticket};
 
 /// A claim that Ruby is running.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
     /// The claim.
     pub(crate) ticket: Ticket,
+    /// The job, without its payload, for whoever asks.
+    pub(crate) job: Arc<JobRow>,
     /// When Ruby took it.
     pub(crate) started: Instant,
 }
@@ -32,16 +34,16 @@ pub(crate) struct InFlight {
 #[derive(Debug, Default)]
 struct Runs {
     last_number: u64,
-    by_number: HashMap<u64, Run>,
+    by_number: BTreeMap<u64, Run>,
 }
 
 impl InFlight {
     /// Takes note of a run that begins; gives its number.
-    pub(crate) fn begin(&self, ticket: Ticket) -> u64 {
+    pub(crate) fn begin(&self, ticket: Ticket, job: JobRow) -> u64 {
         let mut runs = self.lock();
         runs.last_number += 1;
         let number = runs.last_number;
-        runs.by_number.insert(number, Run { ticket, started: Instant::now() });
+        runs.by_number.insert(number, Run { ticket, job: Arc::new(job), started: Instant::now() });
         number
     }
 
@@ -57,7 +59,7 @@ impl InFlight {
 
     /// Takes all runs out.
     pub(crate) fn end_all(&self) -> Vec<Run> {
-        self.lock().by_number.drain().map(|(_, run)| run).collect()
+        std::mem::take(&mut self.lock().by_number).into_values().collect()
     }
 
     /// Runs that have lasted at least `age` and that the database does not know to have started.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, Mutex as AsyncMutex};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
@@ -227,13 +226,7 @@ impl Operation {
     fn end_unfinished_runs(&self) {
         for run in self.shared.in_flight.end_all() {
             let (started_at, duration) = (run.started_at(), run.started.elapsed());
-            self.shared.unsaved.push_regardless(Completion {
-                ticket: run.ticket,
-                transition: Transition::Interrupt,
-                started_at,
-                duration,
-                execution_id: Uuid::new_v4(),
-            });
+            self.shared.unsaved.push_regardless(Completion::new(run.ticket, Transition::Interrupt, started_at, duration));
         }
     }
 

@@ -11,6 +11,9 @@ pub const BACKTRACE_LINES_MAX: usize = 500;
 /// Longest line of a backtrace that is stored, in bytes.
 pub const BACKTRACE_LINE_BYTES_MAX: usize = 4 * 1024;
 
+/// The state of an outcome without an error, as it comes over the boundary.
+pub const SUCCEEDED: &str = "succeeded";
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {

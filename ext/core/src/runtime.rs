@@ -17,8 +17,8 @@ use crate::completion::{Completion, Stamp, Unsaved};
 use crate::config::{Config, RawConfig};
 use crate::error::Error;
 use crate::event::{Event, Events};
-use crate::in_flight::InFlight;
-use crate::job::{Claim, JobRow, Moment};
+use crate::in_flight::{InFlight, Run};
+use crate::job::{Claim, Moment};
 use crate::operation;
 use crate::outcome::Outcome;
 use crate::phase::Phase;
@@ -53,16 +53,31 @@ pub(crate) struct Shared {
 pub struct Taken {
     /// The number by which the caller starts and finishes it.
     pub number: u64,
-    /// The job.
-    pub job: JobRow,
     /// `good_jobs.id`.
     pub job_id: Uuid,
+    /// What `ActiveJob::Base#serialize` gave, as JSON text.
+    pub serialized_params: Option<String>,
+    /// `good_jobs.concurrency_key`.
+    pub concurrency_key: Option<String>,
+    /// `good_jobs.labels`.
+    pub labels: Option<Vec<String>>,
     /// When an earlier attempt started that was cut short.
     pub interrupted_at: Option<Moment>,
     /// Whether the database knows that this run has started.
     pub stamped: bool,
     /// Attempts begun before this one.
     pub executions_count: i32,
+}
+
+/// What else there is to know of a job in a caller's hands: [`Runtime::describe`].
+#[derive(Debug, Serialize)]
+pub struct Description {
+    queue_name: Option<String>,
+    priority: Option<i32>,
+    job_class: Option<String>,
+    executions_count: i32,
+    scheduled_at: Option<i64>,
+    created_at: i64,
 }
 
 /// The state of a runtime, for people and probes.
@@ -136,7 +151,7 @@ impl Runtime {
     }
 
     /// Each pool's queues, as written, and number of threads.
-    pub fn pools(&self) -> impl Iterator<Item = (&str, usize)> {
+    pub fn pools(&self) -> impl ExactSizeIterator<Item = (&str, usize)> {
         self.shared.config.pools.iter().map(|pool| (pool.name.as_str(), pool.max_threads))
     }
 
@@ -169,11 +184,30 @@ impl Runtime {
 
     fn begin(&self, pool: &Pool, claim: Claim) -> Taken {
         pool.run_started();
-        let Claim { ticket, job } = claim;
-        let (job_id, interrupted_at, stamped) = (ticket.lease.job_id, ticket.interrupted_at, ticket.stamped);
-        let executions_count = ticket.executions_count_unstarted();
-        let number = self.shared.in_flight.begin(ticket);
-        Taken { number, job, job_id, interrupted_at, stamped, executions_count }
+        let Claim { ticket, mut job } = claim;
+        Taken {
+            job_id: ticket.lease.job_id,
+            serialized_params: job.serialized_params.take(),
+            concurrency_key: job.concurrency_key.take(),
+            labels: job.labels.take(),
+            interrupted_at: ticket.interrupted_at,
+            stamped: ticket.stamped,
+            executions_count: ticket.executions_count_unstarted(),
+            number: self.shared.in_flight.begin(ticket, job),
+        }
+    }
+
+    /// What is seldom asked of a job, and so is not handed over with it. `None` if there is no such run.
+    pub fn describe(&self, number: u64) -> Option<Description> {
+        let Run { ticket, job, .. } = self.shared.in_flight.find(number)?;
+        Some(Description {
+            queue_name: job.queue_name.clone(),
+            priority: job.priority,
+            job_class: job.job_class.clone(),
+            executions_count: ticket.executions_count_unstarted(),
+            scheduled_at: job.scheduled_at.map(|at| at.0),
+            created_at: job.created_at.0,
+        })
     }
 
     /// Asks for the start of a run to be on record before it starts. The answer is whether the lease still holds; `None` if there is
@@ -202,7 +236,7 @@ impl Runtime {
         let transition = decide(outcome);
         self.shared.pools[run.ticket.pool].run_ended(duration, is_error(&transition));
         let started_at = run.started_at();
-        Some(Completion { ticket: run.ticket, transition, started_at, duration, execution_id: Uuid::new_v4() })
+        Some(Completion::new(run.ticket, transition, started_at, duration))
     }
 
     /// Hands a completion to the completer; gives it back while too many wait.

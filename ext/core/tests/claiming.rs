@@ -180,11 +180,11 @@ fn labels_with_holes_and_odd_payloads_are_handed_over_as_they_are() {
     let runtime = queue.runtime("*");
     runtime.start().unwrap();
     let without_params = take(&runtime, 0).unwrap();
-    assert_eq!(without_params.job.serialized_params, None);
+    assert_eq!(without_params.serialized_params, None);
     queue::finish(&runtime, &without_params, succeeded());
     let odd = take(&runtime, 0).unwrap();
-    assert_eq!(odd.job.labels, Some(vec!["a".to_owned(), "b".to_owned()]));
-    assert_eq!(odd.job.serialized_params.as_deref(), Some("[1]"));
+    assert_eq!(odd.labels, Some(vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(odd.serialized_params.as_deref(), Some("[1]"));
     queue::finish(&runtime, &odd, succeeded());
     stop(&runtime);
     assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 2);
@@ -217,7 +217,7 @@ fn a_row_whose_labels_are_no_list_is_claimed_without_them() {
     let runtime = queue.runtime_with("*", serde_json::json!({"max_threads": 2}));
     runtime.start().unwrap();
     let odd = take_within(&runtime, 0, Duration::from_secs(5)).unwrap();
-    assert_eq!(odd.job.labels, None);
+    assert_eq!(odd.labels, None);
     queue::finish(&runtime, &odd, succeeded());
     queue::finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
     stop(&runtime);
@@ -246,7 +246,8 @@ fn settings_of_the_users_sessions_that_would_break_the_queues_do_not_reach_them(
     let runtime = queue.runtime_with("*", serde_json::json!({ "session": session }));
     runtime.start().unwrap();
     let taken = take(&runtime, 0).unwrap();
-    assert_eq!(taken.job.job_class.as_deref(), Some("Übung"));
+    let description = serde_json::to_value(runtime.describe(taken.number).unwrap()).unwrap();
+    assert_eq!(description["job_class"], "Übung");
     queue::finish(&runtime, &taken, succeeded());
     stop(&runtime);
 }

@@ -20,6 +20,9 @@ use crate::postgres::link::{Heard, Link, QueryError};
 /// The channel of GoodJob.
 const CHANNEL: &str = "good_job";
 
+/// How far what is known here of the database's clock may be behind it: a job that seems to be due so soon may be due already.
+const CLOCK_DOUBT: Duration = Duration::from_millis(50);
+
 /// See the module's documentation.
 pub(crate) struct Listener {
     pub(crate) pools: Vec<Arc<Pool>>,
@@ -85,9 +88,12 @@ impl Listener {
 
     fn hear(&self, payload: &str) {
         let message = Message::parse(payload);
-        match message.delay(self.clock.now()) {
-            Some(delay) => self.sooner.tell(delay),
-            None => self.wake(&message),
+        let delay = message.delay(self.clock.now());
+        if let Some(delay) = delay {
+            self.sooner.tell(delay);
+        }
+        if delay.unwrap_or_default() <= CLOCK_DOUBT {
+            self.wake(&message);
         }
         if self.tell_notifications {
             self.events.tell(Event::Notified { payload: payload.to_owned() });

@@ -14,6 +14,9 @@ use crate::postgres::store::{Store, Upcoming};
 /// Longest time for which the answer "nothing is due before" is believed: jobs may be enqueued without a notification.
 const REFRESH_MAX: Duration = Duration::from_secs(60);
 
+/// How far each question goes back behind the last answer: a job that was announced may have been committed since, for an earlier time.
+const OVERLAP_US: i64 = 1_000_000;
+
 /// See the module's documentation.
 pub(crate) struct Scheduler {
     pub(crate) pools: Vec<Arc<Pool>>,
@@ -44,21 +47,20 @@ impl Scheduler {
         }
     }
 
-    /// Asks which jobs have become due since the last answer and tells the pools of them; if there are none, waits until the next one
-    /// is due, or until it is time to ask again. Gives the database's clock of the answer.
+    /// Tells the pools which jobs have become due since the last answer, and waits until the next one is, or until it is time to ask
+    /// again. Gives the database's clock of the answer.
     pub(crate) async fn run_once(&self, asked_at: Option<Moment>) -> Result<Moment, QueryError> {
         self.sooner.take();
-        let Upcoming { clock, jobs } = self.store.next_due(&self.link, asked_at).await?;
+        let since = asked_at.map(|clock| Moment(clock.0.saturating_sub(OVERLAP_US)));
+        let Upcoming { clock, jobs } = self.store.next_due(&self.link, since).await?;
         let (due, future): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.delay.is_zero());
-        for job in &due {
+        for job in due {
             self.pools.iter().for_each(|pool| match job.priority {
                 Some(priority) => pool.tell(None, priority, job.at),
                 None => pool.wake(),
             });
         }
-        if due.is_empty() {
-            self.wait(future.iter().map(|job| job.delay).min()).await;
-        }
+        self.wait(future.iter().map(|job| job.delay).min()).await;
         Ok(clock)
     }
 

@@ -1,8 +1,9 @@
 -- The queue's tables: names, columns, their order, types and nullability are those of GoodJob 4, so that either gem runs on the
 -- other's tables. Only the set of indexes is our own, and smaller: every enqueue, claim and completion pays for each of them.
--- Everything here can be written into schema.rb and read back.
+-- Everything here is written into schema.rb and read back; of the storage parameter this gem sees to that.
 
--- A job, from its enqueueing until it is cleaned up.
+-- A job, from its enqueueing until it is cleaned up. Claims take whole pages of neighbours at once: where each row has room for its next
+-- version on its own page, claim and finish write only what changes, and the table does not even grow for it (docs/adr/014).
 CREATE TABLE good_jobs (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   queue_name text,
@@ -29,7 +30,7 @@ CREATE TABLE good_jobs (
   locked_by_id uuid,
   locked_at timestamp(6),
   lock_type smallint
-);
+) WITH (fillfactor = 50);
 
 -- A group of jobs with callbacks.
 CREATE TABLE good_job_batches (

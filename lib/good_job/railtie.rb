@@ -14,6 +14,13 @@ module GoodJob
       Records.hand_over(::Rails.autoloaders.main)
     end
 
+    # Tasks are what writes schema.rb.
+    rake_tasks do
+      require "good_job/schema_dump"
+      require "active_record/connection_adapters/postgresql_adapter"
+      ActiveRecord::ConnectionAdapters::PostgreSQLAdapter.prepend(SchemaDump)
+    end
+
     initializer "good_job.logger", after: :initialize_logger do
       GoodJob.logger = ::Rails.logger if GoodJob.logger.equal?(DEFAULT_LOGGER)
     end

@@ -17,7 +17,7 @@ RSpec.describe "rails generate good_job:update" do
   # As GoodJob 4.0 leaves its tables, as far as it matters here.
   def make_tables_of_good_job
     Postgres.execute(url, <<~SQL)
-      ALTER TABLE good_jobs DROP COLUMN lock_type;
+      ALTER TABLE good_jobs RESET (fillfactor), DROP COLUMN lock_type;
       ALTER TABLE good_job_batches DROP COLUMN jobs_finished_at;
       DROP INDEX index_good_jobs_for_claim, index_good_jobs_for_claim_by_queue, index_good_jobs_on_locked_by_id;
     SQL
@@ -25,6 +25,10 @@ RSpec.describe "rails generate good_job:update" do
 
   def column?(table, name)
     catalog.columns.any? { |column| column.values_at("table", "column") == [table, name] }
+  end
+
+  def parameters
+    catalog.storage.find { |table| table.fetch("table") == "good_jobs" }.fetch("parameters")
   end
 
   def update
@@ -39,6 +43,7 @@ RSpec.describe "rails generate good_job:update" do
     expect(column?("good_jobs", "lock_type")).to be true
     expect(column?("good_job_batches", "jobs_finished_at")).to be true
     expect(catalog.index_names).to include("index_good_jobs_for_claim", "index_good_jobs_for_claim_by_queue", "index_good_jobs_on_locked_by_id")
+    expect(parameters).to eq "{fillfactor=50}"
   end
 
   it "changes nothing where nothing is missing, and can be run again" do
@@ -63,6 +68,7 @@ RSpec.describe "rails generate good_job:update" do
     app.rails "db:rollback"
 
     expect(catalog.index_names).not_to include(/for_claim/)
+    expect(parameters).to be_nil
     expect(column?("good_jobs", "lock_type")).to be true
   end
 

@@ -28,6 +28,13 @@ class Catalog
     ORDER BY 1, 2
   SQL
 
+  STORAGE = <<~SQL
+    SELECT relname AS table, reloptions AS parameters
+    FROM pg_class
+    WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace AND relname LIKE '%good_job%'
+    ORDER BY relname
+  SQL
+
   def initialize(database_url)
     @url = database_url
   end
@@ -49,12 +56,16 @@ class Catalog
     Postgres.execute(@url, CONSTRAINTS)
   end
 
+  def storage
+    Postgres.execute(@url, STORAGE)
+  end
+
   def tables
     columns.map { |column| column.fetch("table") }.uniq
   end
 
   # Everything, regardless of the order of columns: some versions of Rails write schema.rb in alphabetical order.
   def to_h
-    { columns: columns.sort_by { |column| column.values_at("table", "column") }, indexes: indexes, constraints: constraints }
+    { columns: columns.sort_by { |column| column.values_at("table", "column") }, indexes: indexes, constraints: constraints, storage: storage }
   end
 end

@@ -22,6 +22,7 @@ class HostApp
       require "logger"
       require "rails"
       require "active_record/railtie"
+      require "good_job_rs"
       class HostApplication < Rails::Application
         config.load_defaults Rails::VERSION::STRING.to_f
         config.eager_load = false

@@ -5,8 +5,9 @@ class CreateGoodJobs < ActiveRecord::Migration[6.1]
   def up
     # The queue's tables: names, columns, their order, types and nullability are those of GoodJob 4, so that either gem runs on the
     # other's tables. Only the set of indexes is our own, and smaller: every enqueue, claim and completion pays for each of them.
-    # Everything here can be written into schema.rb and read back.
-    # A job, from its enqueueing until it is cleaned up.
+    # Everything here is written into schema.rb and read back; of the storage parameter this gem sees to that.
+    # A job, from its enqueueing until it is cleaned up. Claims take whole pages of neighbours at once: where each row has room for its next
+    # version on its own page, claim and finish write only what changes, and the table does not even grow for it (docs/adr/014).
     execute <<~SQL
       CREATE TABLE #{table(:good_jobs)} (
         id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -34,7 +35,7 @@ class CreateGoodJobs < ActiveRecord::Migration[6.1]
         locked_by_id uuid,
         locked_at timestamp(6),
         lock_type smallint
-      );
+      ) WITH (fillfactor = 50);
     SQL
 
     # A group of jobs with callbacks.

@@ -25,6 +25,7 @@ pub mod config;
 pub mod due;
 pub mod error;
 pub mod event;
+pub mod fleet;
 pub mod frontier;
 mod in_flight;
 pub mod job;

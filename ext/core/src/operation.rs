@@ -75,6 +75,7 @@ impl Operation {
             store: Arc::clone(&store),
             link: Arc::clone(&listen),
             clock: Arc::clone(&clock),
+            fleet: Arc::default(),
             state: Arc::new({
                 let shared = Arc::clone(shared);
                 move || shared.process_state()
@@ -171,6 +172,7 @@ impl Operation {
                 unsaved: Arc::clone(&self.shared.unsaved),
                 ledger: Arc::clone(&self.ledger),
                 events: Arc::clone(&self.shared.events),
+                fleet: Arc::clone(&self.heartbeat.fleet),
                 poll_interval: self.shared.config.poll_interval,
             });
             let phase = self.shared.phase.subscribe();
@@ -207,6 +209,7 @@ impl Operation {
             link: Arc::clone(&self.claim),
             ledger: Arc::clone(&self.ledger),
             events: Arc::clone(&self.shared.events),
+            recovered_at: Mutex::default(),
         });
         let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));
         let phase = || self.shared.phase.subscribe();
@@ -236,13 +239,14 @@ impl Operation {
         F: Future<Output = ()> + Send + 'static,
         S: Fn() -> F + Send + 'static,
     {
-        let events = Arc::clone(&self.shared.events);
+        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.ledger));
         tokio::spawn(async move {
             let mut running = AbortOnDrop(tokio::spawn(service()));
             while let Err(failed) = (&mut running.0).await {
                 if !failed.is_panic() {
                     return;
                 }
+                ledger.doubt();
                 events.tell(Event::Error { message: format!("the {name} panicked and is started again; please report this: {failed}") });
                 tokio::time::sleep(RESTART_DELAY).await;
                 running = AbortOnDrop(tokio::spawn(service()));

@@ -55,6 +55,8 @@ pub struct Pool {
     /// Whether the queue may hold work that this pool has not seen. Level, not edge: set by every wake, cleared by the claim that
     /// looks, set again if that claim came back full.
     pending: AtomicBool,
+    /// Whether what is pending was announced, to all processes at the same time.
+    announced: AtomicBool,
     /// Wakes the claimer: there is demand, or there may be work.
     changed: Notify,
 }
@@ -82,6 +84,7 @@ impl Pool {
             pace: Pace::default(),
             frontier: Mutex::default(),
             pending: AtomicBool::new(true),
+            announced: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
@@ -109,6 +112,16 @@ impl Pool {
         }
         drop(frontier);
         self.expect_work();
+    }
+
+    /// What is told next, or is pending, was announced to all processes.
+    pub fn note_announcement(&self) {
+        self.announced.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether there was an announcement since the last call, and a thread waits that could answer it.
+    pub fn take_announcement(&self) -> bool {
+        self.announced.swap(false, Ordering::SeqCst) && self.pending.load(Ordering::SeqCst) && self.demand().is_some()
     }
 
     fn expect_work(&self) {

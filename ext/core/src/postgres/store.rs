@@ -40,6 +40,15 @@ pub(crate) struct Started {
     pub(crate) executions_count: i32,
 }
 
+/// The answer to a heartbeat.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beat {
+    /// The database's.
+    pub(crate) clock: Moment,
+    /// How many have rows.
+    pub(crate) processes: u32,
+}
+
 /// What will be due.
 #[derive(Debug)]
 pub(crate) struct Upcoming {
@@ -165,12 +174,13 @@ impl Store {
         job_ids(link.query(Statement::stored_executions, &[&ids]).await?)
     }
 
-    /// Writes or refreshes the process's row and takes its advisory lock on that connection; gives the database's clock.
-    pub(crate) async fn beat(&self, link: &Link, state: &str) -> Result<Moment, QueryError> {
+    /// Writes or refreshes the process's row and takes its advisory lock on that connection.
+    pub(crate) async fn beat(&self, link: &Link, state: &str) -> Result<Beat, QueryError> {
         let lock_text = format!("{}{}", self.lock_prefix(), self.process_id);
         let rows = link.query(Statement::register_process, &[&self.process_id, &state, &lock_text]).await?;
         let row = rows.first().ok_or(QueryError::Silent)?;
-        Ok(row.get("clock"))
+        let processes: i64 = row.get("processes");
+        Ok(Beat { clock: row.get("clock"), processes: u32::try_from(processes).unwrap_or(u32::MAX) })
     }
 
     /// Removes the process's row.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::completion::{Completion, Unsaved};
 use crate::event::{Event, Events};
+use crate::fleet::Fleet;
 use crate::frontier::Walk;
 use crate::job::Claim;
 use crate::ledger::Ledger;
@@ -23,6 +24,7 @@ pub(crate) struct Claimer {
     pub(crate) unsaved: Arc<Unsaved>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
+    pub(crate) fleet: Arc<Fleet>,
     pub(crate) poll_interval: Option<Duration>,
 }
 
@@ -36,6 +38,11 @@ impl Claimer {
                 _ = self.link.live() => true,
                 () = reached(&mut phase, Phase::Draining) => false,
             };
+            if self.pool.take_announcement() {
+                if let Some(delay) = self.fleet.stagger() {
+                    tokio::time::sleep(delay).await;
+                }
+            }
             let Some((demand, walk)) = connected.then(|| self.pool.next_claim()).flatten() else {
                 tokio::select! {
                     () = self.wait() => {}
@@ -66,6 +73,9 @@ impl Claimer {
             Ok(claims) => claims,
             Err(error) => {
                 self.pool.claim_failed(walk, begun.elapsed());
+                if error.is_connection_lost() {
+                    self.ledger.doubt();
+                }
                 return Err(error);
             }
         };

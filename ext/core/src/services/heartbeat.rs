@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::due::DatabaseClock;
+use crate::fleet::Fleet;
 use crate::postgres::backoff::Backoff;
 use crate::postgres::link::{Link, QueryError};
-use crate::postgres::store::Store;
+use crate::postgres::store::{Beat, Store};
 
 /// How often.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(3);
@@ -16,6 +17,7 @@ pub(crate) struct Heartbeat {
     pub(crate) store: Arc<Store>,
     pub(crate) link: Arc<Link>,
     pub(crate) clock: Arc<DatabaseClock>,
+    pub(crate) fleet: Arc<Fleet>,
     /// The process row's state as JSON text, made anew for each beat.
     pub(crate) state: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -38,8 +40,9 @@ impl Heartbeat {
 
     /// One beat.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
-        let now = self.store.beat(&self.link, &(self.state)()).await?;
-        self.clock.set(now);
+        let Beat { clock, processes } = self.store.beat(&self.link, &(self.state)()).await?;
+        self.clock.set(clock);
+        self.fleet.set_size(processes);
         Ok(())
     }
 }

@@ -103,6 +103,7 @@ impl Listener {
     fn wake(&self, message: &Message) {
         let queue = message.queue_name.as_deref();
         for pool in &self.pools {
+            pool.note_announcement();
             match (message.priority, message.at()) {
                 (Some(priority), Some(at)) => pool.tell(queue, priority, at),
                 _ if queue.is_none() || pool.config.queues.matches(queue) => pool.wake(),

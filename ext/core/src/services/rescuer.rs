@@ -1,7 +1,7 @@
 //! Puts the jobs of dead processes back, and claims of this process that it never got to hear of.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::event::{Event, Events};
 use crate::ledger::Ledger;
@@ -19,6 +19,10 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// How old a claim must be that this process does not know of. By then its statement has been answered or given up: the link waits
 /// 15 s at most, the server 10 s.
 const UNKNOWN_AGE: Duration = Duration::from_secs(20);
+/// How long after a claim whose answer was lost to look for such claims in every round.
+const DOUBT: Duration = Duration::from_secs(60);
+/// How often to look for them when there is no reason to.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long after an outage nobody is taken for dead: what this process could not reach, others could not either, and it takes them
 /// a delay between two attempts (5 s at most) and a greeting to say that they live.
@@ -31,6 +35,8 @@ pub(crate) struct Rescuer {
     pub(crate) link: Arc<Link>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
+    /// When claims without an answer were last looked for.
+    pub(crate) recovered_at: Mutex<Option<Instant>>,
 }
 
 impl Rescuer {
@@ -55,13 +61,25 @@ impl Rescuer {
         if !self.link.is_back_since_less_than(SETTLING).await {
             rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
         }
-        // The ledger first, and all of it: how old a lease is by our clock says nothing of the database's.
-        let known = self.ledger.leases();
-        rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, &known).await?);
+        if self.is_time_to_recover() {
+            // The ledger first, and all of it: how old a lease is by our clock says nothing of the database's.
+            let known = self.ledger.leases();
+            rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, &known).await?);
+            *self.recovered_at() = Some(Instant::now());
+        }
         if !rescued.is_empty() {
             self.pools.iter().for_each(|pool| pool.wake());
             self.events.tell(Event::Rescued { job_ids: rescued.iter().map(ToString::to_string).collect() });
         }
         Ok(())
+    }
+
+    fn is_time_to_recover(&self) -> bool {
+        let last = *self.recovered_at();
+        self.ledger.is_in_doubt_since_less_than(DOUBT) || last.is_none_or(|at| at.elapsed() >= RECOVERY_INTERVAL)
+    }
+
+    fn recovered_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.recovered_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,8 @@
 -- Params: $1 uuid, $2 int4, $3 int4 as in claim_jobs.sql; then one array element per mark, in the order of the queues and priorities:
 --         $4 text[] queue   $5 int4[] priority   $6 timestamptz[] scheduled_at   $7 uuid[] id
 -- Index:  index_good_jobs_for_claim_by_queue
--- Form:   as claim_jobs_onward.sql.
+-- Form:   as claim_jobs_onward.sql. Both ends of the range are rows that begin with the queue: with equalities in their place the planner
+--         has been seen to prefer the index that does not, and to read the jobs of all other queues.
 WITH due AS (
   SELECT job.id, job.performed_at
   FROM unnest($4::text[], $5::int4[], $6::timestamptz[], $7::uuid[]) AS mark (queue, priority, at, id)
@@ -12,11 +13,9 @@ WITH due AS (
     SELECT {jobs}.id, performed_at
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
-      AND queue_name = mark.queue
-      AND {jobs}.priority = mark.priority
-      AND (scheduled_at, {jobs}.id) > (mark.at::timestamp, mark.id)
-      AND scheduled_at <= LOCALTIMESTAMP
-    ORDER BY scheduled_at, {jobs}.id
+      AND (queue_name, {jobs}.priority, scheduled_at, {jobs}.id) > (mark.queue, mark.priority, mark.at::timestamp, mark.id)
+      AND (queue_name, {jobs}.priority, scheduled_at) <= (mark.queue, mark.priority, LOCALTIMESTAMP)
+    ORDER BY queue_name, {jobs}.priority, scheduled_at, {jobs}.id
     LIMIT 2000
     FOR NO KEY UPDATE SKIP LOCKED
   ) AS job

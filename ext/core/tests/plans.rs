@@ -57,6 +57,8 @@ fn claims_walk_the_index_of_their_kind_in_its_order() {
     for (name, index) in [
         ("claim_jobs", "index_good_jobs_for_claim "),
         ("claim_jobs_by_queue", "index_good_jobs_for_claim_by_queue "),
+        ("claim_jobs_onward", "index_good_jobs_for_claim "),
+        ("claim_jobs_by_queue_onward", "index_good_jobs_for_claim_by_queue "),
         ("next_due", "index_good_jobs_for_claim "),
     ] {
         let plan = plan(&mut queue, name);

@@ -79,10 +79,19 @@ module Bench
       application.config.good_job.execution_mode = :external
     end
 
+    # @return [Boolean] whether {#start} can be told to claim nothing in advance
+    def prefetch_optional?
+      false
+    end
+
     # As `good_job start` does.
-    # @param threads [Integer]
-    def start(threads:)
-      configuration = GoodJob::Configuration.new({ max_threads: threads, queues: "*", lower_thread_priority: false })
+    # @param threads [Integer] of each pool that names no number
+    # @param queues [String] the pools
+    # @param prefetch [Boolean] whether to claim more short jobs than there are free threads
+    def start(threads:, queues: "*", prefetch: true)
+      raise NotImplementedError, "the runtime cannot be told to claim nothing in advance" unless prefetch
+
+      configuration = GoodJob::Configuration.new({ max_threads: threads, queues: queues, lower_thread_priority: false })
       @capsule = GoodJob::Capsule.new(configuration: configuration)
       @capsule.start
     end

@@ -36,6 +36,11 @@ module Bench
           { runs: NoopJob::RUNS.size, jobs: NoopJob::RUNS.uniq.size }
         end
 
+        # @return [Integer] the runs so far
+        def run_count
+          NoopJob::RUNS.size
+        end
+
         # @return [Array<Array(Integer, Integer)>] see {LatencyJob}; given once
         def starts
           LatencyJob::STARTS.shift(LatencyJob::STARTS.size)

@@ -22,8 +22,6 @@ module Bench
           end
         end
 
-        private
-
         # Many at once, where the queue can.
         def enqueue_all(jobs)
           adapter = ActiveJob::Base.queue_adapter

@@ -92,7 +92,7 @@ module Bench
       jobs = MIXTURE_MS.map { |ms| [ms == SHORT_MS ? :TimedSleepingJob : :SleepingJob, ms] }
       calls = enqueuer.call(:Trickle, :run, jobs: jobs, count: enqueued, interval_ms: interval_ms)
       short = calls.select { |_job_id, _called_at, index| MIXTURE_MS.fetch(index) == SHORT_MS }
-      StartDelays.new(worker).since(short.to_h { |job_id, called_at, _index| [job_id, called_at] })
+      StartDelays.new(worker).since(short.to_h { |job_id, called_at, _index| [job_id, called_at] }).values
     end
 
     def interval_ms

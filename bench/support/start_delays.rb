@@ -11,11 +11,11 @@ module Bench
     end
 
     # Waits for the starts.
-    # @param times [Hash{Symbol => Integer}] the jobs' ids, and µs from which to count
-    # @return [Array<Float>] ms
+    # @param times [Hash{String => Integer}] the jobs' ids, and µs from which to count
+    # @return [Hash{String => Float}] ms, by the jobs' ids
     # @raise [Incorrect]
     def since(times)
-      starts(times.size).map { |job_id, started_at| (started_at - times.fetch(job_id) { unexpected }) / 1000.0 }
+      starts(times.size).to_h { |job_id, started_at| [job_id, (started_at - times.fetch(job_id) { unexpected }) / 1000.0] }
     end
 
     private

@@ -52,7 +52,9 @@ module Bench
       count = counts.values.sum
       seconds = process do |worker|
         started_at = worker.call(:Worker, :start, threads: options[:threads])
-        Drain.new(count) { stock.finished_count }.wait(started_at).tap { check(stock, worker, count) }
+        Drain.new(count) { stock.finished_count }.wait(started_at).tap do
+          expect_none stock.faults(count, worker.call(:Worker, :runs))
+        end
       end
       counts.sum { |ms, number| ms * number } / 1000.0 / options[:threads] / seconds
     end
@@ -67,11 +69,6 @@ module Bench
       stock.empty
       stock.transaction { counts.each { |ms, number| jobs.fetch(ms).ready(number) } }
       stock.vacuum
-    end
-
-    def check(stock, worker, count)
-      runs = worker.call(:Worker, :runs)
-      expect_none [*stock.faults(count), *("the process says #{runs} of #{count} jobs" unless runs.values.uniq == [count])]
     end
 
     # --- The delay of the short ones

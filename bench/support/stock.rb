@@ -65,9 +65,11 @@ module Bench
       @queue.finished_count(@connection)
     end
 
-    # @return [Array<String>] see {GoodJobRs#faults}
-    def faults(count)
-      @queue.faults(@connection, count)
+    # @param runs [Hash, nil] what the worker's process says, see {Inside::Worker.runs}
+    # @return [Array<String>] what is wrong after so many jobs ran once each
+    def faults(count, runs = nil)
+      said = "the process says #{runs}, not #{count}" if runs && runs.values.uniq != [count]
+      [*@queue.faults(@connection, count), *said]
     end
 
     def close

@@ -39,16 +39,21 @@ module Bench
     def hold(stock, supply, worker, onlooker)
       worker.call(:Worker, :start_idle, threads: options[:threads])
       keep_busy(supply, worker, WARM_UP_S)
-      buffers = [onlooker.call(:Claim, :buffers, jobs: CLAIMED_AT_ONCE)]
-      held = with_snapshot do
+      buffers_before = buffers(onlooker)
+      started, ended, buffers = with_snapshot do
         started = time(stock)
         keep_busy(supply, worker, options[:seconds])
-        buffers << onlooker.call(:Claim, :buffers, jobs: CLAIMED_AT_ONCE)
-        [started, time(stock)]
+        [started, time(stock), buffers(onlooker)]
       end
       Drain.new(supply.added) { stock.finished_count }.wait(now)
       check(stock, supply, worker)
-      { **rates(stock, *held), claim_buffers_before: buffers.first, claim_buffers: buffers.last }
+      { **rates(stock, started, ended), **buffers, claim_buffers_before: buffers_before.fetch(:claim_buffers) }
+    end
+
+    # Of a claim as the worker makes it again and again, and of one from the start of the index, which it makes now and then.
+    def buffers(onlooker)
+      from_start = onlooker.call(:Claim, :buffers, jobs: CLAIMED_AT_ONCE)
+      { claim_buffers: onlooker.call(:Claim, :onward_buffers, jobs: CLAIMED_AT_ONCE) || from_start, claim_from_start_buffers: from_start }
     end
 
     def keep_busy(supply, worker, seconds)

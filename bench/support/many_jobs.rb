@@ -4,24 +4,31 @@ module Bench
   # Jobs in numbers, made by the database from one that the application enqueued: each has ids of its own, also in what Active Job
   # serialized. A million takes a minute, where perform_later would take half an hour.
   class ManyJobs
-    # Jobs inserted in one transaction are due at even distances, so that several kinds are mixed evenly.
-    READY = "LOCALTIMESTAMP - (1 - number / $1::float8) * interval '1 second'"
+    # Jobs inserted in one transaction are due at even distances, so that several kinds are mixed evenly; and all about now, as a worker
+    # expects of what is enqueued.
+    READY = "LOCALTIMESTAMP - (1 - number / $1::float8) * interval '1 millisecond'"
     # One a second, and the first not before any measurement has ended.
     FUTURE = "LOCALTIMESTAMP + interval '1 day' + number * interval '1 second'"
+    # The announcement is that of an enqueue: see ext/core/sql/insert_jobs.sql.
     INSERT = <<~SQL
       WITH made AS MATERIALIZED (
         SELECT gen_random_uuid() AS id, number, ($2::text[])[1 + number %% cardinality($2::text[])] AS queue_name
         FROM generate_series(1, $1::int4) AS number
+      ),
+      inserted AS (
+        INSERT INTO good_jobs (id, active_job_id, queue_name, priority, serialized_params, scheduled_at, created_at, updated_at, job_class)
+        SELECT id, id, queue_name, $3::int4, $4::jsonb || jsonb_build_object('job_id', id, 'queue_name', queue_name), %s,
+               LOCALTIMESTAMP, LOCALTIMESTAMP, $5::text
+        FROM made
+        RETURNING queue_name, priority, scheduled_at
       )
-      INSERT INTO good_jobs (id, active_job_id, queue_name, priority, serialized_params, scheduled_at, created_at, updated_at, job_class)
-      SELECT id, id, queue_name, $3::int4, $4::jsonb || jsonb_build_object('job_id', id, 'queue_name', queue_name), %s,
-             LOCALTIMESTAMP, LOCALTIMESTAMP, $5::text
-      FROM made
+      SELECT pg_notify('good_job', json_build_object('queue_name', queue_name, 'count', count(*), 'priority', priority,
+                                                     'scheduled_at', timezone('UTC', min(scheduled_at)))::text)
+      FROM inserted
+      GROUP BY queue_name, priority
     SQL
-    # As an enqueue announces itself.
-    ANNOUNCE = "SELECT pg_notify('good_job', json_build_object('queue_name', queue_name)::text) FROM unnest($1::text[]) AS queue_name"
 
-    # @param connection [PG::Connection] whose time zone is the one that Active Record writes in
+    # @param connection [PG::Connection] whose time zone is UTC, as Active Record's
     # @param sample_id [String] of the job to copy, which is taken out of the table
     def initialize(connection, sample_id)
       @connection = connection
@@ -34,10 +41,9 @@ module Bench
     # @param queues [Array<String>] take turns
     def ready(count, queues: [@sample.fetch("queue_name")])
       insert(READY, count, queues)
-      @connection.exec_params(ANNOUNCE, [array(queues)])
     end
 
-    # Jobs of tomorrow and later.
+    # Jobs of tomorrow and later, announced as well.
     def future(count)
       insert(FUTURE, count, [@sample.fetch("queue_name")])
     end

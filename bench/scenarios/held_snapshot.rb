@@ -28,11 +28,19 @@ module Bench
         process do |onlooker|
           jobs = stock.jobs(onlooker, :TallyJob)
           Interleaving.run(options[:repeats]) do
-            stock.empty
-            stock.vacuum
-            process { |worker| hold(stock, Supply.new(jobs), worker, onlooker) }
+            supply = filled(stock, jobs)
+            process { |worker| hold(stock, supply, worker, onlooker) }
           end
         end
+      end
+    end
+
+    # With jobs in the table before it is analyzed: statistics of an empty one would be no production's.
+    def filled(stock, jobs)
+      stock.empty
+      Supply.new(jobs).tap do |supply|
+        supply.add(WAITING)
+        stock.vacuum
       end
     end
 

@@ -14,6 +14,12 @@ module Bench
       @added = 0
     end
 
+    # Adds so many at once.
+    def add(count)
+      @jobs.ready(count)
+      @added += count
+    end
+
     # Adds so many a second, for so long.
     # @return [void]
     def steadily(per_second, seconds)
@@ -44,11 +50,6 @@ module Bench
         pause = started + (turn * INTERVAL_S) - now
         sleep pause if pause.positive?
       end
-    end
-
-    def add(count)
-      @jobs.ready(count)
-      @added += count
     end
 
     def now

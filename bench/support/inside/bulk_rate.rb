@@ -31,10 +31,10 @@ module Bench
           rate(count) { enqueue_slices(way.to_sym, count) }
         end
 
-        # The part of it that is Active Job's.
+        # The part of it that is Active Job's, and text of that by the fastest way there is.
         # @return [Float] jobs per second
         def serialize(count:)
-          rate(count) { Array.new(count) { NoopJob.new }.each { |job| ActiveSupport::JSON.encode(job.serialize) } }
+          rate(count) { Array.new(count) { NoopJob.new }.each { |job| JSON.generate(job.serialize) } }
         end
 
         private

@@ -13,7 +13,7 @@ packages=(
 
 # Other queues that the benchmarks compare with. Installed where the distribution has them; where it does not, a benchmark says so.
 optional_packages=(
-  ruby-sidekiq redis-server
+  ruby-sidekiq redis-tools
   ruby-delayed-job ruby-delayed-job-active-record
 )
 

@@ -99,7 +99,7 @@ module Bench
     end
 
     def window_s
-      [WINDOW_MAX_S, options[:seconds] / 3.0].min
+      [WINDOW_MAX_S, options[:seconds] / 3.0].min.to_f
     end
 
     def time(stock)

@@ -7,8 +7,8 @@ module Bench
   # Results against their goals, as an SVG: a bar for each figure that has a limit, in parts of that limit, so that one line is the goal
   # of all. Above are the bars that should reach it, below those that should not go beyond.
   class Plot
-    WIDTH = 960
-    LABELS = 360
+    WIDTH = 1100
+    LABELS = 500
     BARS = 360
     ROW = 26
     BAR = 14
@@ -70,15 +70,31 @@ module Bench
       @scenarios[result.fetch(:scenario)]&.new(result.fetch(:options), peer: peer && Peer.find(peer))
     end
 
-    # The scenario, and what of its options is not as ever.
+    # The scenario, and those of its options in which its runs differ.
     def label(scenario, result)
-      changed = result.fetch(:options).reject { |name, value| scenario.class.options[name]&.default == value }
       beside = " beside #{scenario.peer.name}" if scenario.peer
-      ["#{result.fetch(:scenario)}#{beside}", *changed.map { |name, value| "#{name} #{value}" }].join(", ")
+      apart = result.fetch(:options).slice(*varied(result.fetch(:scenario)))
+      ["#{result.fetch(:scenario)}#{beside}", *apart.map { |name, value| "#{name} #{value}" }].join(", ")
+    end
+
+    # @return [Array<Symbol>] names of options
+    def varied(scenario)
+      runs = @results.select { |result| result.fetch(:scenario) == scenario }.map { |result| result.fetch(:options) }
+      runs.first.keys.reject { |name| runs.map { |options| options[name] }.uniq.one? }
     end
 
     def context
-      format("Ruby %<ruby>s, Rails %<rails>s, PostgreSQL %<postgres>s, %<cpus>d CPUs, commit %<commit>s", @results.first.fetch(:context))
+      about = format("Ruby %<ruby>s, Rails %<rails>s, PostgreSQL %<postgres>s, %<cpus>d CPUs, commit %<commit>s", @results.first.fetch(:context))
+      usual? ? about : "#{about}; in other sizes than usual"
+    end
+
+    # @return [Boolean] whether the runs are those of `all`, and not quick ones or somebody's own
+    def usual?
+      known = @results.filter_map { |result| (scenario = @scenarios[result.fetch(:scenario)]) && [scenario, result.fetch(:options)] }
+      known.all? do |scenario, options|
+        defaults = scenario.options.transform_values(&:default)
+        scenario.variants.any? { |variant| defaults.merge(variant) == options }
+      end
     end
 
     def group(heading, rows)

@@ -22,9 +22,15 @@ RSpec.describe Bench::Plot do
     expect(svg).not_to include "jobs_per_second", "gone"
   end
 
+  it "says so if the runs were not those that are made for it" do
+    expect(svg).to include "commit abc; in other sizes than usual<"
+    results.replace(results.first(2))
+    expect(described_class.new(results, Bench::Scenario.all).svg).to include "commit abc<"
+  end
+
   it "says of each what it is, what it should be, and whether it is" do
     expect(svg).to include "noop, threads 1: ratio_to_ceiling<", "0.9 (goal ≥ 0.93, missed)"
-    expect(svg).to include "noop beside sidekiq: ratio_to_peer<", "2.5 (goal ≥ 2, met)"
+    expect(svg).to include "noop beside sidekiq, threads 5: ratio_to_peer<", "2.5 (goal ≥ 2, met)"
     expect(svg).to include "cost: wal_bytes_per_job<", "3000 (goal ≤ 1,500, missed)"
   end
 

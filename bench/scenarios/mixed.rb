@@ -13,6 +13,7 @@ module Bench
     # Of ten jobs most are short, so that there is something to claim in advance, and one is long, so that it has to wait.
     MIXTURE_MS = [1, 1, 1, 10, 1, 1, 50, 1, 1, 10].freeze
     SHORT_MS = MIXTURE_MS.min
+    CEILING_S = 1
     KINDS = { **MIXTURE_MS.uniq.sort.to_h { |ms| [:"efficiency_#{ms}ms", [ms]] }, efficiency: MIXTURE_MS }.freeze
 
     summary "sleeping jobs of 1, 10 and 50 ms and a mixture; throughput ÷ (threads ÷ duration), and the start delay of the short ones"
@@ -30,7 +31,7 @@ module Bench
         delays = Hash.new { |all, prefetch| all[prefetch] = [] }
         figures = Interleaving.run(options[:repeats]) do
           ways.each { |prefetch| delays[prefetch].concat(short_delays(stock, prefetch)) }
-          KINDS.transform_values { |mixture| efficiency(stock, jobs, mixture) }
+          KINDS.map { |name, mixture| efficiencies(stock, jobs, name, mixture) }.inject(:merge)
         end
         figures.merge(delay_figures(delays))
       end
@@ -46,17 +47,24 @@ module Bench
 
     # --- Throughput
 
-    def efficiency(stock, jobs, mixture)
+    # @return [Hash{Symbol => Float}] the worker's, and that of as many threads without a queue
+    def efficiencies(stock, jobs, name, mixture)
       counts = counts_of(mixture)
       fill(stock, jobs, counts)
-      count = counts.values.sum
-      seconds = process do |worker|
-        started_at = worker.call(:Worker, :start, threads: options[:threads])
-        Drain.new(count) { stock.finished_count }.wait(started_at).tap do
-          expect_none stock.faults(count, worker.call(:Worker, :runs))
-        end
+      ideal_s = counts.sum { |ms, number| ms * number } / 1000.0 / options[:threads]
+      process do |worker|
+        ceiling = worker.call(:ThreadCeiling, :measure, durations_ms: mixture, threads: options[:threads], seconds: CEILING_S)
+        efficiency = ideal_s / drained_s(stock, worker, counts.values.sum)
+        { name => efficiency, "#{name}_ceiling": ceiling }
       end
-      counts.sum { |ms, number| ms * number } / 1000.0 / options[:threads] / seconds
+    end
+
+    # @return [Float] seconds
+    def drained_s(stock, worker, count)
+      started_at = worker.call(:Worker, :start, threads: options[:threads])
+      seconds = Drain.new(count) { stock.finished_count }.wait(started_at)
+      expect_none stock.faults(count, worker.call(:Worker, :runs))
+      seconds
     end
 
     # @return [Hash{Integer => Integer}] how many jobs of which duration

@@ -8,42 +8,57 @@ module Bench
   # From the worker's start to the last row that the database says has ended; nothing is subtracted.
   class Noop < Scenario
     CEILING_SHARE = 2
+    CEILING_GOALS = { 1 => "≥ 0.93", 5 => "≥ 0.95", 25 => "≥ 0.92" }.freeze
+    PEER_GOALS = { "sidekiq" => "≥ 2", "good_job" => "≥ 100" }.freeze
 
     summary "drain ready no-op jobs in one worker process; jobs/s, and their ratio to one thread that only executes"
     option :threads, 5, "threads of the worker"
     option :jobs, 20_000, "jobs to drain", quick: 1_000
     option :repeats, 5, "pairs of ceiling and drain", quick: 1
     variants({ threads: 1 }, { threads: 5 }, { threads: 25 })
-    goals ratio_to_ceiling: "≥ 0.93 at 1 thread, 0.95 at 5, 0.92 at 25"
+    compares :jobs_per_second
+
+    def goals
+      { ratio_to_ceiling: CEILING_GOALS[options[:threads]], ratio_to_peer: PEER_GOALS[peer&.name] }.compact
+    end
 
     private
 
     def measure
-      process { |enqueuer| enqueuer.call(:Enqueuing, :bulk, count: options[:jobs]) }
-      connection = PG.connect(@database.url)
-      queue.keep(connection)
-      Interleaving.run(options[:repeats]) do
-        queue.restore(connection)
-        process { |worker| compare(worker, connection) }
+      with_sides do |sides|
+        sides.each { |side| fill(side) }
+        Interleaving.run(options[:repeats]) { turn(sides) { |side| compare(side) } }
       end
-    ensure
-      connection&.close
     end
 
-    def compare(worker, connection)
-      ceiling = worker.call(:Ceiling, :measure, payload: queue.payload(connection), calls: options[:jobs] / CEILING_SHARE)
-      jobs = drain(worker, connection)
-      expect_none [*queue.faults(connection, options[:jobs]), *miscounts(worker.call(:Worker, :runs))]
-      { jobs_per_second: jobs, ceiling_per_second: ceiling, ratio_to_ceiling: jobs / ceiling }
+    def fill(side)
+      side.process { |enqueuer| enqueuer.call(:Enqueuing, :bulk, count: count(side)) }
+      side.queue.keep(side.connection)
     end
 
-    def drain(worker, connection)
+    def compare(side)
+      side.queue.restore(side.connection)
+      payload = side.queue.payload(side.connection)
+      figures, runs = side.process do |worker|
+        ceiling = worker.call(:Ceiling, :measure, payload: payload, calls: count(side) / CEILING_SHARE)
+        jobs = drain(side, worker)
+        [{ jobs_per_second: jobs, ceiling_per_second: ceiling, ratio_to_ceiling: jobs / ceiling }, worker.call(:Worker, :runs)]
+      end
+      expect_none [*side.queue.faults(side.connection, count(side)), *miscounts(runs, count(side))]
+      figures
+    end
+
+    def drain(side, worker)
       started_at = worker.call(:Worker, :start, threads: options[:threads])
-      options[:jobs] / Drain.new(options[:jobs]) { queue.finished_count(connection) }.wait(started_at)
+      count(side) / Drain.new(count(side)) { side.finished_count(worker) }.wait(started_at)
     end
 
-    def miscounts(runs)
-      runs.reject { |_what, number| number == options[:jobs] }.map { |what, number| "#{number} #{what} in the process, not #{options[:jobs]}" }
+    def count(side)
+      side.queue.jobs(options[:jobs])
+    end
+
+    def miscounts(runs, count)
+      runs.reject { |_what, number| number == count }.map { |what, number| "#{number} #{what} in the process, not #{count}" }
     end
   end
 end

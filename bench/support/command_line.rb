@@ -3,6 +3,8 @@
 require "json"
 require "optparse"
 require_relative "context"
+require_relative "peer"
+require_relative "plot"
 require_relative "report"
 require_relative "scenario"
 Dir[File.expand_path("../scenarios/*.rb", __dir__)].each { |file| require file }
@@ -11,6 +13,7 @@ module Bench
   # bin/bench.
   class CommandLine
     ALL = "all"
+    PLOT = "plot"
 
     # Something about the arguments is wrong.
     class Usage < StandardError; end
@@ -19,6 +22,7 @@ module Bench
     def initialize(arguments)
       @arguments = arguments.dup
       @quick = false
+      @peers = []
     end
 
     # @return [Integer] the exit status
@@ -26,7 +30,11 @@ module Bench
       name = @arguments.shift
       return list if name.nil? || name.match?(/\A(?:-h|--help|help)\z/)
 
-      name == ALL ? run_all : run_one(find(name))
+      case name
+      when ALL then run_all
+      when PLOT then plot
+      else run_one(find(name))
+      end
       0
     rescue Usage => e
       warn "bin/bench: #{e.message}"
@@ -39,14 +47,17 @@ module Bench
     private
 
     def list
-      puts "Usage: bin/bench SCENARIO [OPTIONS]", "       bin/bench all [--quick] [--json FILE]", "",
-           "A scenario prints a table, and one line of JSON as the last. --quick measures nothing well, but checks all there is to check.", ""
+      puts "Usage: bin/bench SCENARIO [OPTIONS]", "       bin/bench all [--quick] [--json FILE]",
+           "       bin/bench plot FILE", "",
+           "A scenario prints a table, and one line of JSON as the last. --quick measures nothing well, but checks all there is to check.",
+           "--peer NAME compares with another queue, once for each: #{Peer.names.join(", ")}. plot draws the FILE of --json as an SVG.", ""
       Scenario.all.each { |scenario| describe(scenario) }
       0
     end
 
     def describe(scenario)
       puts scenario.scenario_name, "    #{scenario.summary}"
+      puts "    --peer NAME" if scenario.compares
       scenario.options.each_value { |option| puts format("    --%-14s %s (%d)", "#{option.name} N", option.description, option.default) }
       puts
     end
@@ -58,7 +69,9 @@ module Bench
 
     def run_one(scenario)
       chosen = parse { |parser, options| define_options(parser, scenario, options) }
-      measure(scenario, chosen)
+      raise Usage, "#{scenario.scenario_name} does not compare with peers" if @peers.any? && !scenario.compares
+
+      peers_of(scenario).each { |peer| measure(scenario, chosen, peer) }
     end
 
     def run_all
@@ -66,12 +79,29 @@ module Bench
       parse { |parser| parser.on("--json FILE") { |path| file = path } }
       results = []
       Scenario.all.each do |scenario|
-        (@quick ? [{}] : scenario.variants).each do |variant|
-          results << measure(scenario, variant)
+        (@quick ? [{}] : scenario.variants).product(peers_of(scenario)).each do |variant, peer|
+          results << measure(scenario, variant, peer)
           # After each, so that what has been measured is kept if the rest is not.
           File.write(file, "#{JSON.pretty_generate(results)}\n") if file
         end
       end
+    end
+
+    def plot
+      file = @arguments.shift || raise(Usage, "plot draws a FILE that `bin/bench all --json FILE` wrote")
+      raise Usage, "#{@arguments.first.inspect} is no option" if @arguments.any?
+
+      puts Plot.new(JSON.parse(File.read(file), symbolize_names: true), Scenario.all).svg
+    rescue SystemCallError, JSON::ParserError => e
+      raise Usage, "#{file} cannot be drawn: #{e.message}"
+    end
+
+    # @return [Array<Peer, nil>] one for each run: no peer, where none is asked for or installed
+    def peers_of(scenario)
+      peers = scenario.compares ? @peers.map { |name| Peer.find(name) } : []
+      absent, present = peers.partition(&:missing)
+      absent.each { |peer| puts "#{peer.name}: not installed (#{peer.missing})" }
+      present.empty? ? [nil] : present
     end
 
     # @return [Hash{Symbol => Integer}] what the arguments say
@@ -79,6 +109,7 @@ module Bench
       options = {}
       parser = OptionParser.new
       parser.on("--quick") { @quick = true }
+      parser.on("--peer NAME", Peer.names) { |name| @peers << name }
       yield parser, options
       left = parser.parse(@arguments)
       raise Usage, "#{left.first.inspect} is no option" if left.any?
@@ -103,9 +134,9 @@ module Bench
     end
 
     # @return [Hash] see {Report#to_h}
-    def measure(scenario_class, chosen)
+    def measure(scenario_class, chosen, peer)
       defaults = scenario_class.options.transform_values { |option| @quick ? option.quick : option.default }
-      scenario = scenario_class.new(defaults.merge(chosen))
+      scenario = scenario_class.new(defaults.merge(chosen), peer: peer)
       context = Context.to_h
       report = Report.new(scenario, scenario.run, context)
       puts report.table, JSON.generate(report.to_h)

@@ -18,6 +18,16 @@ module Bench
       __FILE__
     end
 
+    # @return [Hash{String => String, nil}] of the measured processes, beside what all of them have
+    def environment
+      {}
+    end
+
+    # @return [Integer] how many jobs it gets where a scenario has so many
+    def jobs(count)
+      count
+    end
+
     # --- The tables
 
     def create_tables(database_url)
@@ -32,9 +42,13 @@ module Bench
 
     # Empties the tables, and puts the remembered jobs back.
     def restore(connection)
-      connection.exec("TRUNCATE good_jobs, good_job_executions, good_job_processes")
+      clear(connection)
       connection.exec("INSERT INTO good_jobs TABLE #{READY}")
       connection.exec("VACUUM (ANALYZE) good_jobs")
+    end
+
+    def clear(connection)
+      connection.exec("TRUNCATE good_jobs, good_job_executions, good_job_processes")
     end
 
     # @return [String] one job's serialized form
@@ -66,6 +80,7 @@ module Bench
     # --- The worker, inside the measured process
 
     def load
+      $LOAD_PATH.unshift File.expand_path("../../lib", __dir__)
       require "good_job_rs"
     end
 
@@ -79,10 +94,19 @@ module Bench
       application.config.good_job.execution_mode = :external
     end
 
+    # @return [Boolean] whether {#start} can be told to claim nothing in advance
+    def prefetch_optional?
+      false
+    end
+
     # As `good_job start` does.
-    # @param threads [Integer]
-    def start(threads:)
-      configuration = GoodJob::Configuration.new({ max_threads: threads, queues: "*", lower_thread_priority: false })
+    # @param threads [Integer] of each pool that names no number
+    # @param queues [String] the pools
+    # @param prefetch [Boolean] whether to claim more short jobs than there are free threads
+    def start(threads:, queues: "*", prefetch: true)
+      raise NotImplementedError, "the runtime cannot be told to claim nothing in advance" unless prefetch
+
+      configuration = GoodJob::Configuration.new({ max_threads: threads, queues: queues, lower_thread_priority: false })
       @capsule = GoodJob::Capsule.new(configuration: configuration)
       @capsule.start
     end

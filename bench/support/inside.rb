@@ -5,8 +5,6 @@
 
 require "json"
 
-$LOAD_PATH.unshift File.expand_path("../../lib", __dir__)
-
 module Bench
   # What is called by name.
   module Inside

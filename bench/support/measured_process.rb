@@ -28,10 +28,10 @@ module Bench
     end
 
     def initialize(queue, database_url)
-      environment = { **ChildProcess.without_settings, "RAILS_ENV" => "production", "DATABASE_URL" => database_url }
       inside_input, @input = IO.pipe
       @output, inside_output = IO.pipe
-      @child = ChildProcess.new(RbConfig.ruby, INSIDE, queue.file, queue.class.name, environment: environment, in: inside_input, out: inside_output)
+      command = [RbConfig.ruby, INSIDE, queue.file, queue.class.name]
+      @child = ChildProcess.new(*command, environment: environment(queue, database_url), in: inside_input, out: inside_output)
       [inside_input, inside_output].each(&:close)
     end
 
@@ -69,6 +69,11 @@ module Bench
     end
 
     private
+
+    def environment(queue, database_url)
+      settings = { "RAILS_ENV" => "production", "DATABASE_URL" => database_url, "BENCH_RAILS" => Gem.loaded_specs.fetch("railties").version.to_s }
+      { **queue.environment, **ChildProcess.without_settings, **settings }
+    end
 
     def read_line
       line = @output.wait_readable(ANSWER_LIMIT_S) ? @output.gets : raise(Failed, "no answer within #{ANSWER_LIMIT_S} s")

@@ -7,6 +7,7 @@ module Bench
   # The result of one run: a table for people, one line of JSON for machines.
   class Report
     SIGNIFICANT_DIGITS = 4
+    PEER = "peer_"
 
     # @param scenario [Scenario]
     # @param figures [Hash{Symbol => Series, Numeric}]
@@ -27,25 +28,43 @@ module Bench
     # @return [Hash]
     def to_h
       series = @figures.select { |_name, figure| figure.is_a?(Series) }
+      medians = @figures.transform_values { |figure| rounded(middle(figure)) }
+      of_peer, ours = medians.partition { |name, _figure| name.start_with?(PEER) }.map(&:to_h)
       {
         scenario: @scenario.class.scenario_name, adapter: @scenario.queue.name, options: @scenario.options,
-        figures: @figures.transform_values { |figure| rounded(middle(figure)) },
+        figures: ours,
         spread: series.transform_values { |figure| [rounded(figure.min), rounded(figure.max)] },
+        **peer(of_peer),
         context: @context
       }
     end
 
     private
 
+    # @return [Hash] the figures of the other queue under the names that ours have, and how it was set up
+    def peer(figures)
+      peer = @scenario.peer
+      return {} unless peer
+
+      { peer: figures.transform_keys { |name| name.to_s.delete_prefix(PEER).to_sym },
+        peer_setup: { adapter: peer.name, version: peer.version, **peer.settings } }
+    end
+
     def title
       options = @scenario.options.map { |name, value| "#{name} #{value}" }.join(", ")
       context = format("Ruby %<ruby>s, Rails %<rails>s, PostgreSQL %<postgres>s, %<cpus>d CPUs, load %<load>s", @context)
-      "#{@scenario.class.scenario_name} of #{@scenario.queue.name}: #{options}\n#{context}"
+      ["#{@scenario.class.scenario_name} of #{@scenario.queue.name}: #{options}", *peer_title, context].join("\n")
+    end
+
+    def peer_title
+      peer = @scenario.peer
+      settings = peer&.settings&.map { |name, value| "#{name} #{value}" }
+      ["beside #{peer.name} #{peer.version}: #{settings.join(", ")}"] if peer
     end
 
     def row(name, figure, width)
       numbers = figure.is_a?(Series) ? [figure.median, figure.min, figure.max] : [figure]
-      goal = @scenario.class.goals[name]
+      goal = @scenario.goals[name]
       line = format("  %-#{width}s", name) + numbers.map { |number| format(" %12s", readable(number)) }.join
       goal ? "#{line.ljust(width + 42)}  goal: #{goal}" : line
     end

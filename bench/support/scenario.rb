@@ -4,6 +4,7 @@ require_relative "../../bin/support/scratch_database"
 require_relative "good_job_rs"
 require_relative "interleaving"
 require_relative "measured_process"
+require_relative "side"
 
 module Bench
   # The jobs did not run as they should: the figures mean nothing.
@@ -49,6 +50,11 @@ module Bench
         goals ? @goals = goals : @goals || {}
       end
 
+      # @return [Symbol, nil] the figure by which it is compared with a peer; given one, sets it. nil: no peer takes part
+      def compares(figure = nil)
+        figure ? @compares = figure : @compares
+      end
+
       private
 
       # A whole number, 1 or more.
@@ -59,12 +65,19 @@ module Bench
 
     # @param options [Hash{Symbol => Integer}] a value for each of the scenario's
     # @param queue [#name] what is measured, see {GoodJobRs}
-    def initialize(options, queue: GoodJobRs.new)
+    # @param peer [Peer, nil] what it is compared with
+    def initialize(options, queue: GoodJobRs.new, peer: nil)
       @options = options
       @queue = queue
+      @peer = peer
     end
 
-    attr_reader :options, :queue
+    attr_reader :options, :queue, :peer
+
+    # @return [Hash{Symbol => String}] what the project wants of a figure with these options
+    def goals
+      self.class.goals
+    end
 
     # @return [Hash{Symbol => Series, Numeric}] the figures
     # @raise [Incorrect]
@@ -81,6 +94,38 @@ module Bench
     # Runs the block with a new process in which the application and the queue are loaded.
     def process(database_url = @database.url, &block)
       MeasuredProcess.open(queue, database_url, &block)
+    end
+
+    # Runs the block with the queue's side, and with the peer's where there is one.
+    # @yieldparam sides [Array<Side>]
+    def with_sides(&block)
+      own = Side.new(queue, @database.url)
+      peer ? with_peer(own, &block) : yield([own])
+    ensure
+      own&.close
+    end
+
+    def with_peer(own)
+      ScratchDatabase.open("bench_peer") do |database|
+        peer.create_tables(database.url)
+        other = Side.new(peer, database.url)
+        yield [own, other]
+      ensure
+        other&.close
+        peer.close
+      end
+    end
+
+    # One turn of each side.
+    # @yieldparam side [Side]
+    # @yieldreturn [Hash{Symbol => Numeric}] its figures
+    # @return [Hash{Symbol => Numeric}] ours by their names; the peer's with "peer_" before them, and how the two compare
+    def turn(sides, &block)
+      own, other = sides.map(&block)
+      return own unless other
+
+      figure = self.class.compares
+      { **own, **other.transform_keys { |name| :"peer_#{name}" }, ratio_to_peer: own.fetch(figure) / other.fetch(figure) }
     end
 
     def expect_none(faults)

@@ -11,25 +11,49 @@ packages=(
   procps util-linux                                  # ps; flock, runuser, unshare
 )
 
-missing_packages() {
+# Other queues that the benchmarks compare with. Installed where the distribution has them; where it does not, a benchmark says so.
+optional_packages=(
+  ruby-sidekiq redis-tools
+  ruby-delayed-job ruby-delayed-job-active-record
+)
+
+# missing PACKAGE…: those that are not installed.
+missing() {
   local package
-  for package in "${packages[@]}"; do
+  for package in "$@"; do
     dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || echo "$package"
   done
 }
 
+# available PACKAGE…: those that apt knows a version of.
+available() {
+  local package
+  for package in "$@"; do
+    case $(apt-cache policy "$package" 2>/dev/null) in '' | *'Candidate: (none)'*) ;; *) echo "$package" ;; esac
+  done
+}
+
+# install_packages LOG
 install_packages() {
-  local missing
-  mapfile -t missing < <(missing_packages)
-  [ "${#missing[@]}" -eq 0 ] && return
-  if [ "$(id -u)" -ne 0 ]; then
-    echo "Missing packages; install them with: sudo apt-get install ${missing[*]}" >&2
-    return 1
+  local needed wanted
+  mapfile -t needed < <(missing "${packages[@]}")
+  if [ "${#needed[@]}" -gt 0 ]; then
+    if [ "$(id -u)" -ne 0 ]; then
+      echo "Missing packages; install them with: sudo apt-get install ${needed[*]}" >&2
+      return 1
+    fi
+    # A fresh image has no package lists, an old one has lists that name versions the mirror has dropped.
+    apt-get update --quiet=2 && apt_install "$1" "${needed[@]}" || { tail -n 20 "$1" >&2; return 1; }
   fi
-  echo "Installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
-  # A fresh image has no package lists, an old one has lists that name versions the mirror has dropped.
-  apt-get update --quiet=2 &&
-    apt-get install --quiet=2 --assume-yes --no-install-recommends "${missing[@]}" </dev/null >"$1" 2>&1 ||
-    { tail -n 20 "$1" >&2; return 1; }
+  mapfile -t wanted < <(available $(missing "${optional_packages[@]}"))
+  if [ "${#wanted[@]}" -eq 0 ] || [ "$(id -u)" -ne 0 ]; then return; fi
+  apt_install "$1.optional" "${wanted[@]}" || echo "Could not be installed, and can be done without: ${wanted[*]}"
+}
+
+# apt_install LOG PACKAGE…
+apt_install() {
+  local log=$1
+  shift
+  echo "Installing $*"
+  DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --assume-yes --no-install-recommends "$@" </dev/null >"$log" 2>&1
 }

@@ -19,6 +19,19 @@ RSpec.describe Bench::Report do
     )
   end
 
+  it "has a peer's figures under the names of ours, and says how it was set up" do
+    peer = Bench::Peer.find("que")
+    allow(peer).to receive_messages(version: "2.4", settings: { pool: 50 })
+    scenario = Bench::Noop.new({ threads: 5 }, peer: peer)
+    figures = { jobs_per_second: 9, peer_jobs_per_second: 3, ratio_to_peer: 3.0 }
+    context = { ruby: "3.1", rails: "6.1", postgres: "15", cpus: 2, load: 0.5 }
+    report = described_class.new(scenario, figures, context)
+
+    expect(report.to_h).to include(figures: { jobs_per_second: 9, ratio_to_peer: 3.0 }, peer: { jobs_per_second: 3 },
+                                   peer_setup: { adapter: "que", version: "2.4", pool: 50 })
+    expect(report.table).to include("beside que 2.4: pool 50")
+  end
+
   it "shows median, least and most, and the goal beside what has one" do
     expect(report.table).to match(/^ +median +min +max$/)
     expect(report.table).to match(/^ +jobs_per_second +15,430 +12,000 +16,000$/)
@@ -32,11 +45,15 @@ RSpec.describe Bench::CommandLine do
   end
 
   {
-    %w[nop] => /no scenario "nop", only enqueue, latency, noop/,
+    %w[nop] => /no scenario "nop", only .*\bnoop\b/,
     %w[noop --speed 5] => /invalid option: --speed \(known: .*--threads N/,
     %w[noop --threads many] => /invalid argument: --threads many/,
     %w[noop --threads 0] => /--threads 0 is less than 1/,
-    %w[noop 5] => /"5" is no option/
+    %w[noop 5] => /"5" is no option/,
+    %w[noop --peer resque] => /invalid argument: --peer resque/,
+    %w[footprint --peer que] => /footprint does not compare with peers/,
+    %w[plot] => /plot draws a FILE/,
+    %w[plot nowhere.json] => /nowhere.json cannot be drawn: No such file/
   }.each do |arguments, message|
     it "refuses #{arguments.join(" ")}, and says what is wrong" do
       status = nil

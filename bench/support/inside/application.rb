@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
 require "logger"
+# Outside of the bundle there may be others.
+gem "railties", ENV.fetch("BENCH_RAILS")
 require "rails"
 require "active_record/railtie"
 require "active_job/railtie"

@@ -16,12 +16,14 @@ module Bench
       READY = /\tB\t\d+\tReadyForQuery\t I\b/
 
       class << self
-        # Both kinds of loop, uncounted: what Rails and Postgres do only once is done then.
-        # @return [Integer] how many jobs there are now
+        # What Rails and Postgres do only once is done then.
         def warm_up
-          enqueue(count: WARM_UP, transaction: false)
-          raw_insert(count: WARM_UP, transaction: false)
-          WARM_UP * 2
+          [false, true].each { |transaction| enqueue(count: WARM_UP, transaction: transaction) }
+        end
+
+        # @return [Integer] how many jobs there must be by now
+        def jobs
+          @jobs || 0
         end
 
         # @return [Float] calls of perform_later per second
@@ -32,8 +34,7 @@ module Bench
         # @return [Float] jobs serialized and inserted per second
         def raw_insert(count:, transaction:)
           connection = raw_connection
-          connection.prepare("raw_insert", RAW_INSERT) unless @prepared
-          @prepared = true
+          prepare(connection)
           rate(count, transaction) { connection.exec_prepared("raw_insert", raw_parameters(NoopJob.new)) }
         end
 
@@ -41,7 +42,7 @@ module Bench
         def wire_count(count:, transaction:)
           trace = Tempfile.new("trace")
           raw_connection.trace(trace)
-          within(transaction) { count.times { NoopJob.perform_later } }
+          rate(count, transaction) { NoopJob.perform_later }
           raw_connection.untrace
           lines = File.readlines(trace.path)
           [SENT_STATEMENT, READY].map { |pattern| lines.grep(pattern).size }
@@ -51,7 +52,18 @@ module Bench
 
         private
 
+        # Uncounted, as are the first calls of perform_later.
+        def prepare(connection)
+          return if @prepared
+
+          connection.prepare("raw_insert", RAW_INSERT)
+          @prepared = true
+          rate(WARM_UP, false) { connection.exec_prepared("raw_insert", raw_parameters(NoopJob.new)) }
+        end
+
+        # Every call is one job.
         def rate(count, transaction, &call)
+          @jobs = jobs + count
           started = now
           within(transaction) { count.times(&call) }
           count / (now - started)

@@ -7,17 +7,18 @@ module Bench
       READY_LIMIT_S = 30
 
       class << self
+        # @param options see {GoodJobRs#start}
         # @return [Float] when it was started, by the monotonic clock, which all processes of a machine share
-        def start(threads:)
+        def start(**options)
           started_at = now
-          Inside.queue.start(threads: threads)
+          Inside.queue.start(**options)
           @running = true
           started_at
         end
 
         # Starts it and waits until it waits for jobs.
-        def start_idle(threads:)
-          deadline = start(threads: threads) + READY_LIMIT_S
+        def start_idle(**options)
+          deadline = start(**options) + READY_LIMIT_S
           until Inside.queue.ready?
             raise "the worker was not ready within #{READY_LIMIT_S} s" if now > deadline
 
@@ -33,6 +34,11 @@ module Bench
         # @return [Hash] how many runs of {NoopJob} there were, and of how many jobs
         def runs
           { runs: NoopJob::RUNS.size, jobs: NoopJob::RUNS.uniq.size }
+        end
+
+        # @return [Integer] the runs so far
+        def run_count
+          NoopJob::RUNS.size
         end
 
         # @return [Array<Array(Integer, Integer)>] see {LatencyJob}; given once

@@ -1,0 +1,59 @@
+# frozen_string_literal: true
+
+module Bench
+  # Adds jobs at even intervals, from this process, while others are at work.
+  class Supply
+    INTERVAL_S = 0.02
+
+    # @return [Integer] how many it has added
+    attr_reader :added
+
+    # @param jobs [ManyJobs]
+    def initialize(jobs)
+      @jobs = jobs
+      @added = 0
+    end
+
+    # Adds so many at once.
+    def add(count)
+      @jobs.ready(count)
+      @added += count
+    end
+
+    # Adds so many a second, for so long.
+    # @return [void]
+    def steadily(per_second, seconds)
+      before = added
+      run(->(elapsed_s) { elapsed_s < seconds }) { |elapsed_s| before + (per_second * elapsed_s).round }
+    end
+
+    # Keeps so many waiting.
+    # @param going_on [#call] whether to go on, given the seconds since the start
+    # @yieldreturn [Integer] how many of those that it has added have ended
+    # @return [void]
+    def keep(waiting, going_on)
+      run(going_on) { yield + waiting }
+    end
+
+    private
+
+    # @yieldparam elapsed_s [Float]
+    # @yieldreturn [Integer] how many should have been added by now
+    def run(going_on)
+      started = now
+      turn = 0
+      while going_on.call(now - started)
+        missing = yield(now - started) - added
+        add(missing) if missing.positive?
+        # One that took too long is not made up for: what is missing comes with the next.
+        turn = [turn + 1, ((now - started) / INTERVAL_S).floor].max
+        pause = started + (turn * INTERVAL_S) - now
+        sleep pause if pause.positive?
+      end
+    end
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+  end
+end

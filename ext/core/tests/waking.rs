@@ -84,6 +84,24 @@ fn future_jobs_run_when_they_are_due_and_not_before() {
 }
 
 #[test]
+fn a_future_job_that_was_announced_while_nobody_listened_is_not_missed() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    // The connection that listens is lost, and cannot be replaced until the job has been announced.
+    queue.database.admit(false);
+    queue.rows("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()", &[]);
+    queue.job(&[("scheduled_at", "now_utc + interval '1 second'")]);
+    queue.client.batch_execute("NOTIFY good_job, ''").unwrap();
+    queue.database.admit(true);
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    stop(&runtime);
+    waiting.join().unwrap();
+}
+
+#[test]
 fn terminated_connections_are_replaced_and_outcomes_survive_them() {
     let mut queue = Queue::create();
     let runtime = queue.runtime("*");

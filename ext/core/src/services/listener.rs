@@ -68,7 +68,7 @@ impl Listener {
         drop(live);
         self.listening.store(true, Ordering::Relaxed);
         self.events.tell(Event::Listening { channel: CHANNEL.to_owned() });
-        self.pools.iter().for_each(|pool| pool.wake());
+        self.catch_up();
         let mut heard = self.heard.lock().await;
         while let Some(Heard::Notification(payload)) = heard.recv().await {
             if heard.len() + 1 >= heard.max_capacity() {
@@ -80,7 +80,7 @@ impl Listener {
         Ok(())
     }
 
-    /// The ears were full, so something may have gone unheard: whatever it was for, look.
+    /// Something may have gone unheard, before LISTEN or while the ears were full: whatever it was for, now or later, look.
     fn catch_up(&self) {
         self.sooner.tell(Duration::ZERO);
         self.pools.iter().for_each(|pool| pool.wake());

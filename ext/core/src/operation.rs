@@ -133,7 +133,8 @@ impl Operation {
     async fn try_to_get_ready(&self) -> Result<Vec<String>, QueryError> {
         let missing = self.store.missing_tables(&self.claim).await?;
         if missing.is_empty() {
-            self.heartbeat.run_once().await?;
+            // Together, since each waits for the server, which starts a backend or plans. The first job waits for none of it again.
+            tokio::try_join!(self.heartbeat.run_once(), self.store.rehearse_claims(&self.claim), self.store.rehearse_ends(&self.finish))?;
         }
         Ok(missing)
     }

@@ -102,6 +102,22 @@ impl Store {
         Ok(claims(&rows, pool))
     }
 
+    /// Has the session prepare and plan the statements by which jobs are claimed, without claiming any.
+    pub(crate) async fn rehearse_claims(&self, link: &Link) -> Result<(), QueryError> {
+        let nothing = Demand { start: 0, prefetch: 0 };
+        let anywhere = (Lane { queue: 0, priority: 0 }, Mark { at: Moment(0), id: Uuid::nil() });
+        for pool in 0..self.config.pools.len() {
+            self.claim(link, pool, nothing, &Walk::FromStart).await?;
+            self.claim(link, pool, nothing, &Walk::Onward(vec![anywhere])).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for the statement by which most runs end.
+    pub(crate) async fn rehearse_ends(&self, link: &Link) -> Result<(), QueryError> {
+        self.finish(link, &[]).await.map(|_| ())
+    }
+
     /// The first job of each priority that is due later than `after`, or than now.
     pub(crate) async fn next_due(&self, link: &Link, after: Option<Moment>) -> Result<Upcoming, QueryError> {
         let rows = link.query(Statement::next_due, &[&after]).await?;

@@ -43,6 +43,10 @@ module GoodJob
     # @!method pools
     #   @return [Array<Hash>] `{name:, max_threads:}`
     #
+    # @!method try_take(pool_index)
+    #   A claim, if one lies ready. Waits for nothing, and no interrupt is raised in it.
+    #   @return [Hash, nil] as {#take}; nil: there is none now, or never again
+    #
     # @!method take(pool_index)
     #   Waits for a claim; other Ruby threads run meanwhile, and Thread#raise, Thread#kill and signals end the wait.
     #   @return [Hash, nil] nil: the runtime is draining or stopped. `{lease: Integer, id:, serialized_params: String | nil}`, and where

@@ -116,12 +116,14 @@ module GoodJob
 
     # Active Job returns the error that rescue_from, retry_on or discard_on handled.
     def settle(value)
-      @handled_error = value.is_a?(Exception) ? value : @treated_error
-      event = event_of(@handled_error, :handled) if @handled_error
-      return Outcome.retried(@handled_error, event, @next_attempt) if @next_attempt
-      return Outcome.failed(@handled_error, event, preserve: preserve?(@handled_error, event)) if @handled_error
+      error = value.is_a?(Exception) ? value : @treated_error
+      return Outcome.succeeded(preserve: preserve?(nil, nil)) unless error || @next_attempt
 
-      Outcome.succeeded(preserve: preserve?(nil, nil))
+      @handled_error = error
+      event = event_of(error, :handled) if error
+      return Outcome.retried(error, event, @next_attempt) if @next_attempt
+
+      Outcome.failed(error, event, preserve: preserve?(error, event))
     end
 
     def settle_unhandled(error)

@@ -138,6 +138,7 @@ fn under_load_a_job_costs_a_fraction_of_a_transaction_and_is_stored_in_no_more_t
     }
     stop(&runtime);
     working.join().unwrap();
+    queue.wait_for_count("pg_stat_activity WHERE datname = current_database() AND application_name = 'good_job_core tests'", 0);
     let row = &queue.rows(counts, &[])[0];
     let (commits, updates): (i64, i64) = (row.get(0), row.get(1));
     assert!(commits <= JOBS / 30, "{commits} transactions for {JOBS} jobs");

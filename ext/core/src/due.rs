@@ -43,9 +43,12 @@ pub struct DatabaseClock {
 }
 
 impl DatabaseClock {
-    /// Takes note of what the database's clock says now.
-    pub fn set(&self, now: Moment) {
-        *self.reading.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Instant::now()));
+    /// Takes note of what the database's clock says now. Gives how much further it has gone since the last note than this host's own,
+    /// which stands still while the host sleeps.
+    pub fn set(&self, now: Moment) -> Duration {
+        let last = self.reading.lock().unwrap_or_else(PoisonError::into_inner).replace((now, Instant::now()));
+        let ahead_us = last.map_or(0, |(moment, read_at)| now.0.saturating_sub(moment.0).saturating_sub(micros(read_at.elapsed())));
+        Duration::from_micros(u64::try_from(ahead_us).unwrap_or(0))
     }
 
     /// What the database's clock says now.

@@ -12,6 +12,9 @@ use crate::postgres::store::{Beat, Store};
 /// How often.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(3);
 
+/// How much further the database's clock goes between two beats than the host's, for the host to have slept.
+const SLEEP_MIN: Duration = Duration::from_secs(5);
+
 /// See the module's documentation.
 pub(crate) struct Heartbeat {
     pub(crate) store: Arc<Store>,
@@ -33,7 +36,10 @@ impl Heartbeat {
                     backoff = Backoff::default();
                     tokio::time::sleep(INTERVAL).await;
                 }
-                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+                Err(_) => {
+                    self.fleet.note_silence();
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
             }
         }
     }
@@ -41,7 +47,9 @@ impl Heartbeat {
     /// One beat.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
         let Beat { clock, processes } = self.store.beat(&self.link, &(self.state)()).await?;
-        self.clock.set(clock);
+        if self.clock.set(clock) > SLEEP_MIN {
+            self.fleet.note_silence();
+        }
         self.fleet.set_size(processes);
         Ok(())
     }

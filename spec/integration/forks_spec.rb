@@ -43,9 +43,9 @@ RSpec.describe "Forks", :database, :integration do
 
     after { proxy.remove }
 
-    # What has passed on each of the connections, and who has ended it.
+    # How many bytes have been sent on each of the connections, and who has ended it.
     def traffic(connections)
-      connections.map { |connection| [connection.bytes.dup, connection.ended] }
+      connections.map { |connection| [connection.bytes.fetch(:client), connection.ended] }
     end
 
     it "send no byte on its connections, though the child ends, enqueues, collects garbage, and runs jobs itself" do
@@ -60,7 +60,7 @@ RSpec.describe "Forks", :database, :integration do
           fork do
             latch.wait
             GC.start
-            exit! if number == 0
+            exit!(0) if number == 0
             RecordJob.perform_later("enqueued by a child")
             exit if number == 1
             2.times do
@@ -83,7 +83,6 @@ RSpec.describe "Forks", :database, :integration do
       script.signal(:STOP)
       wait_until("the parent to stand still") { state_of(script.pid) == "T" }
       of_the_parent = proxy.connections
-      wait_until("what it had sent to have passed") { traffic(of_the_parent) == traffic(of_the_parent) }
       seen = traffic(of_the_parent)
       expect(of_the_parent.size).to be >= 4 # the runtime's, and Active Record's
       latch.open

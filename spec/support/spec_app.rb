@@ -41,7 +41,7 @@ module SpecApp
   # A process that loads the application for others and forks them: see spec/support/preloaders.
   # @param file [String] its path there
   def preloader(file, *arguments, mode:, **options)
-    launch("ruby", "-I", Project.path("spec/support").to_s, Project.path("spec/support/preloaders", file).to_s, *arguments,
+    launch("ruby", "-I", Project.path("spec/support").to_s, Project.path("spec/support/preloaders/#{file}").to_s, *arguments,
            env: { "GOOD_JOB_EXECUTION_MODE" => mode }, **options)
   end
 

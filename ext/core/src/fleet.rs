@@ -49,6 +49,15 @@ impl Fleet {
 mod tests {
     use super::*;
 
+    #[test]
+    fn remembers_that_it_could_not_say_that_it_lives() {
+        let fleet = Fleet::default();
+        assert!(!fleet.was_silent_since_less_than(Duration::MAX));
+        fleet.note_silence();
+        assert!(fleet.was_silent_since_less_than(Duration::from_secs(10)));
+        assert!(!fleet.was_silent_since_less_than(Duration::ZERO));
+    }
+
     /// The longest of many delays.
     fn longest(processes: u32) -> Option<Duration> {
         let fleet = Fleet::default();

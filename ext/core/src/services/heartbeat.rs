@@ -1,7 +1,7 @@
 //! Says every few seconds that this process lives: its row and its advisory lock, whatever Ruby does meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::due::DatabaseClock;
 use crate::fleet::Fleet;
@@ -46,8 +46,9 @@ impl Heartbeat {
 
     /// One beat.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+        let asked_at = Instant::now();
         let Beat { clock, processes } = self.store.beat(&self.link, &(self.state)()).await?;
-        if self.clock.set(clock) > SLEEP_MIN {
+        if self.clock.set(clock, asked_at) > SLEEP_MIN {
             self.fleet.note_silence();
         }
         self.fleet.set_size(processes);

@@ -6,7 +6,7 @@ require "bundler/setup"
 require "rack"
 require "rack/mock"
 
-module PhusionPassenger # rubocop:disable Style/Documentation -- stands for the real one
+module PhusionPassenger
   HANDLERS = Hash.new { |handlers, event| handlers[event] = [] }
 
   def self.on_event(event, &handler)

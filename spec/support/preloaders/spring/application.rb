@@ -9,7 +9,7 @@ include WaitUntil # rubocop:disable Style/MixinUsage -- for commands
 
 puts "preloader #{Process.pid} has #{Dir["/proc/self/task/*/comm"].count { |file| File.read(file).match?(/good_job/) }} threads of GoodJob"
 commands = ARGV.map do |command|
-  fork { eval(command) } # rubocop:disable Security/Eval, Style/EvalWithLocation -- what it is for
+  fork { eval(command) } # rubocop:disable Security/Eval -- what it is for
 end
 commands.each { |pid| puts "command ended: #{Process.wait2(pid).last.exitstatus}" }
 puts "preloader running: #{GoodJob.capsule.running?}"

@@ -61,6 +61,24 @@ RSpec.describe "An outage of the database", :database, :integration, :outage do
     end
   end
 
+  it "by a restart makes nobody dead who may be about to reconnect, not even for a process that starts in these seconds" do
+    Cluster.shared.stop
+    Cluster.shared.start
+    rows(<<~SQL)
+      WITH other AS (
+        INSERT INTO good_job_processes (created_at, updated_at, state, lock_type)
+        SELECT at, at - interval '30 seconds', '{"runtime": "good_job_rs"}', 0 FROM timezone('UTC', now()) AS at RETURNING id, created_at AS at
+      )
+      INSERT INTO good_jobs (created_at, updated_at, scheduled_at, locked_by_id, locked_at, lock_type)
+      SELECT at, at, at, id, at - interval '40 seconds', 1 FROM other
+    SQL
+    capsule = start_capsule
+    own_beat = -> { rows("SELECT updated_at FROM good_job_processes WHERE id = '#{capsule.process_id}'").first }
+    first = wait_until("the first beat", &own_beat)
+    wait_until("another, and with it a look for dead processes") { own_beat.call != first }
+    expect(rows("SELECT FROM good_jobs WHERE locked_by_id IS NOT NULL").size).to eq 1
+  end
+
   describe "that takes the answer of a statement with it" do
     # With every statement prepared that will be needed: the preparation would wait for an answer, too.
     def practised_capsule

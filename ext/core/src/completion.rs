@@ -29,12 +29,14 @@ pub struct Completion {
     /// Id of the execution row, drawn before the first flush, so that one whose answer was lost can be checked and repeated. Ascending in
     /// time, so that the index on it grows at one end.
     pub execution_id: Uuid,
+    /// Whether it was sent once already and the answer lost: it may be stored.
+    pub in_doubt: bool,
 }
 
 impl Completion {
     /// A run that has ended.
     pub fn new(ticket: Ticket, transition: Transition, started_at: Moment, duration: Duration) -> Self {
-        Self { ticket, transition, started_at, duration, execution_id: Uuid::nil() }
+        Self { ticket, transition, started_at, duration, execution_id: Uuid::nil(), in_doubt: false }
     }
 
     /// A claim that goes back as it was.

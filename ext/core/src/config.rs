@@ -75,6 +75,7 @@ impl TryFrom<RawConfig> for Config {
                 schema_search_path: raw.session.schema_search_path,
                 variables: raw.session.variables.into_iter().collect(),
                 application_name: raw.session.application_name,
+                writes: true,
             },
             tables: raw.tables,
             pools: pools(&raw.queues, max_threads(raw.max_threads)?)?,

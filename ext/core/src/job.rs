@@ -5,7 +5,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 /// A moment in µs since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(pub i64);
 
 /// `locked_at` exactly as Postgres stores it (µs since 2000-01-01, no time zone). Only ever compared for equality: it tells this

@@ -13,7 +13,7 @@ use crate::event::{Event, Events};
 use crate::ledger::Ledger;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
-use crate::postgres::link::{Link, QueryError};
+use crate::postgres::link::{Complaints, Link, QueryError};
 use crate::postgres::store::Store;
 use crate::runtime::Shared;
 use crate::services::claimer::Claimer;
@@ -67,7 +67,8 @@ impl Operation {
         let store = Arc::new(Store::new(shared.process_id, Arc::clone(&shared.config)));
         let (ears, heard) = mpsc::channel(EARS_MAX);
         let (deaf, _) = mpsc::channel(1);
-        let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&shared.events), ears));
+        let complaints = Arc::new(Complaints::new(Arc::clone(&shared.events)));
+        let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&complaints), ears));
         let listen = link("listen", ears);
         let clock = Arc::new(DatabaseClock::default());
         let sooner = Arc::new(Sooner::default());
@@ -210,6 +211,7 @@ impl Operation {
             link: Arc::clone(&self.claim),
             ledger: Arc::clone(&self.ledger),
             events: Arc::clone(&self.shared.events),
+            fleet: Arc::clone(&self.heartbeat.fleet),
             recovered_at: Mutex::default(),
         });
         let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));

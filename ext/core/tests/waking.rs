@@ -251,6 +251,42 @@ fn a_process_that_has_just_reconnected_takes_nobody_for_dead() {
 }
 
 #[test]
+fn a_process_that_could_not_say_that_it_lives_takes_nobody_for_dead() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let beat = |queue: &mut Queue| queue.rows("SELECT updated_at::text FROM good_job_processes", &[])[0].get::<_, String>(0);
+    let first = beat(&mut queue);
+    // A disk is full: no process can write that it lives.
+    queue
+        .client
+        .batch_execute(
+            "CREATE SEQUENCE attempts; \
+             CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('attempts'); RAISE disk_full; END $$; \
+             CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON good_job_processes EXECUTE FUNCTION fill()",
+        )
+        .unwrap();
+    queue.wait_for_count("attempts WHERE is_called", 1);
+    // Then there is room again, and this process is the first to write.
+    let other = uuid::Uuid::new_v4();
+    queue
+        .client
+        .batch_execute(&format!(
+            "DROP TRIGGER full_disk ON good_job_processes; \
+             INSERT INTO good_job_processes (id, created_at, updated_at, state, lock_type) \
+             VALUES ('{other}', now(), (now() AT TIME ZONE 'UTC') - interval '30 seconds', '{{\"runtime\": \"good_job_rs\"}}', 0); \
+             INSERT INTO good_jobs (scheduled_at, created_at, updated_at, locked_by_id, locked_at, lock_type) \
+             SELECT now_utc, now_utc, now_utc, '{other}', now_utc - interval '40 seconds', 1 FROM timezone('UTC', now()) AS now_utc"
+        ))
+        .unwrap();
+    queue.wait_for_count(&format!("good_job_processes WHERE updated_at::text > '{first}'"), 1);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(queue.count(&format!("good_jobs WHERE locked_by_id = '{other}'")), 1);
+    stop(&runtime);
+}
+
+#[test]
 fn a_queue_whose_name_is_too_long_to_be_announced_is_given_back_like_any_other() {
     let mut queue = Queue::create();
     let id = queue.job(&[("queue_name", "repeat('q', 9000)")]);

@@ -185,9 +185,11 @@ impl Store {
         job_ids(link.query(Statement::stamp_jobs, &[&self.process_id, &ids, &tokens, &started_at, &counts]).await?)
     }
 
-    /// Which of these runs are on record.
-    pub(crate) async fn stored_executions(&self, link: &Link, ids: &[Uuid]) -> Result<Vec<Uuid>, QueryError> {
-        job_ids(link.query(Statement::stored_executions, &[&ids]).await?)
+    /// Which of these runs are stored, by the ids of their execution rows.
+    pub(crate) async fn stored_executions(&self, link: &Link, runs: &[Completion]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, jobs): (Vec<Uuid>, Vec<Uuid>) = runs.iter().map(|run| (run.execution_id, run.ticket.lease.job_id)).unzip();
+        let rows = link.query(Statement::stored_executions, &[&ids, &jobs]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Writes or refreshes the process's row and takes its advisory lock on that connection.
@@ -211,10 +213,11 @@ impl Store {
         job_ids(link.query(Statement::rescue_jobs, &params).await?)
     }
 
-    /// Gives back claims of this process that are older than `age` and not among `known`; gives those jobs.
-    pub(crate) async fn recover(&self, link: &Link, age: Duration, known: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
+    /// Gives back claims of this process that are older than `age`, or than the session that claims, and not among `known`; gives those
+    /// jobs.
+    pub(crate) async fn recover(&self, link: &Link, age: Duration, session: Moment, known: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
         let (ids, tokens) = split(known.iter().copied());
-        job_ids(link.query(Statement::recover_claims, &[&self.process_id, &micros(age), &ids, &tokens]).await?)
+        job_ids(link.query(Statement::recover_claims, &[&self.process_id, &micros(age), &ids, &tokens, &session]).await?)
     }
 
     /// The text that, with a process's id behind it, hashes to the key of the process's advisory lock (GoodJob's own rule).

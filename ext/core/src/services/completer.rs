@@ -178,29 +178,24 @@ impl Completer {
         if batch.is_empty() {
             return;
         }
-        for lost in self.store_until_known(kind, batch).await {
+        let missing = self.store_until_known(kind, batch).await;
+        for lost in self.not_stored_before(missing).await {
             let job_id = lost.ticket.lease.job_id.to_string();
             self.events.tell(Event::LostLease { job_id, action: kind.name().to_owned() });
         }
     }
 
     /// Writes a batch, however often that takes; gives the runs whose leases were no longer held.
-    async fn store_until_known(&self, kind: Kind, batch: Vec<Completion>) -> Vec<Completion> {
+    async fn store_until_known(&self, kind: Kind, mut batch: Vec<Completion>) -> Vec<Completion> {
         let mut backoff = Backoff::default();
-        // Set once an answer was lost: a missing lease may then mean that the lost flush had stored the run.
-        let mut uncertain = false;
         loop {
             match self.write(kind, &batch).await {
-                Ok(written) => {
-                    let missing = without(batch, &written);
-                    // What a lost flush deleted leaves no trace to look for; the finish that follows finds nothing to do.
-                    let traceable = uncertain && !matches!(kind, Kind::Delete);
-                    return if traceable { self.unrecorded(missing).await } else { missing };
-                }
+                Ok(written) => return without(batch, &written),
                 Err(error) if error.is_row_locked() => return self.store_around_locks(kind, batch).await,
                 Err(error) if error.is_value_refused() => return self.store_one_by_one(kind, batch, &error).await,
                 Err(error) => {
-                    uncertain |= error.is_connection_lost();
+                    let is_doubtful = error.is_connection_lost();
+                    batch.iter_mut().for_each(|run| run.in_doubt |= is_doubtful);
                     self.pause(&mut backoff, &format!("storing {} outcomes", batch.len()), &error).await;
                 }
             }
@@ -263,20 +258,21 @@ impl Completer {
         }
     }
 
-    /// Of runs whose leases are gone, those that are not on record either.
-    async fn unrecorded(&self, missing: Vec<Completion>) -> Vec<Completion> {
-        let ids: Vec<Uuid> = missing.iter().map(|run| run.execution_id).collect();
+    /// Of runs whose leases are gone, those that have really lost them: a flush whose answer was lost may have given them up itself.
+    async fn not_stored_before(&self, missing: Vec<Completion>) -> Vec<Completion> {
+        let (doubtful, mut lost): (Vec<_>, Vec<_>) = missing.into_iter().partition(|run| run.in_doubt);
         let mut backoff = Backoff::default();
-        while !ids.is_empty() {
-            match self.store.stored_executions(&self.link, &ids).await {
+        while !doubtful.is_empty() {
+            match self.store.stored_executions(&self.link, &doubtful).await {
                 Ok(stored) => {
                     let stored: HashSet<Uuid> = stored.into_iter().collect();
-                    return missing.into_iter().filter(|run| leaves_record(run) && !stored.contains(&run.execution_id)).collect();
+                    lost.extend(doubtful.into_iter().filter(|run| leaves_record(run) && !stored.contains(&run.execution_id)));
+                    break;
                 }
                 Err(error) => self.pause(&mut backoff, "checking which outcomes are stored", &error).await,
             }
         }
-        missing
+        lost
     }
 
     /// Before another attempt; says why it is needed, once. A lost connection is told by its link.
@@ -386,9 +382,9 @@ fn released(run: &Completion) -> Released {
     Released { lease: ticket.lease, performed_at: ticket.interrupted_at, executions_count: ticket.executions_count_unstarted() }
 }
 
-/// Whether a stored run has an execution row to know it by.
+/// Whether a stored run can be known afterwards, by its execution row or by the absence of its job.
 fn leaves_record(run: &Completion) -> bool {
-    matches!(run.transition, Transition::Finish(_) | Transition::Retry(..) | Transition::Interrupt)
+    !matches!(run.transition, Transition::Release)
 }
 
 fn without(batch: Vec<Completion>, written: &[Uuid]) -> Vec<Completion> {

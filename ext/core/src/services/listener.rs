@@ -53,7 +53,10 @@ impl Listener {
             match self.run_once().await {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
-                    self.events.tell(Event::Error { message: format!("LISTEN {CHANNEL}: {error}; trying again") });
+                    // A lost connection is told by its link.
+                    if backoff.is_fresh() && !error.is_connection_lost() {
+                        self.events.tell(Event::Error { message: format!("LISTEN {CHANNEL}: {error}; trying again") });
+                    }
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
             }
@@ -63,9 +66,7 @@ impl Listener {
     /// One connection's life: LISTEN, then look once for what was enqueued before, then hear until it is lost. The heartbeat, on
     /// the same connection, is what finds out that a connection has gone silent.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
-        let live = self.link.live().await;
-        live.execute(&format!("LISTEN {CHANNEL}")).await?;
-        drop(live);
+        self.link.execute(&format!("LISTEN {CHANNEL}")).await?;
         self.listening.store(true, Ordering::Relaxed);
         self.events.tell(Event::Listening { channel: CHANNEL.to_owned() });
         self.catch_up();

@@ -101,7 +101,7 @@ RSpec.describe "A shutdown", :database, :integration do
     running = LatchedJob.new(latch.path).tap { |job| job.priority = -1 }
     ActiveJob::Base.queue_adapter.enqueue_all([running] + Array.new(100) { QuickJob.new })
     held = GoodJob::Job.where.not(locked_by_id: nil).where.not(id: running.job_id)
-    wait_until("claims that wait for the thread") { held.any? }
+    wait_until("claims that wait for the thread") { events(running) == ["started"] && held.any? }
     worker.signal(:TERM)
     wait_until("them to be given back", limit_seconds: 2) { held.none? }
     expect(events(running)).to eq ["started"]

@@ -20,32 +20,48 @@ pub(crate) struct Watch {
     pub(crate) events: Arc<Events>,
 }
 
+/// What was said of the silence under way.
+struct Alarm {
+    next_at: Duration,
+    /// The runs under way when it was last looked: those that end it are gone when it is over.
+    runs: Vec<String>,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self { next_at: SILENCE_MAX, runs: Vec::new() }
+    }
+}
+
 impl Watch {
     /// Watches until it is aborted.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut seen = Instant::now();
-        let mut alarm_at = SILENCE_MAX;
+        let mut alarm = Alarm::default();
         loop {
             tokio::time::sleep(INTERVAL).await;
             // While the whole process was stopped nobody was blocked.
             let elapsed = seen.elapsed().min(2 * INTERVAL);
             seen = Instant::now();
-            self.run_once(elapsed, &mut alarm_at);
+            self.run_once(elapsed, &mut alarm);
         }
     }
 
     /// One look.
-    pub(crate) fn run_once(&self, elapsed: Duration, alarm_at: &mut Duration) {
+    fn run_once(&self, elapsed: Duration, alarm: &mut Alarm) {
         match self.pulse.check(elapsed) {
-            Finding::Alive => *alarm_at = SILENCE_MAX,
-            Finding::Blocked(silence) if silence >= *alarm_at => {
-                *alarm_at = 2 * silence;
-                cry(silence, &self.in_flight.describe(RUNS_MAX));
+            Finding::Alive => {}
+            Finding::Blocked(silence) => {
+                alarm.runs = self.in_flight.describe(RUNS_MAX);
+                if silence >= alarm.next_at {
+                    alarm.next_at = 2 * silence;
+                    cry(silence, &alarm.runs);
+                }
             }
-            Finding::Blocked(_) => {}
             Finding::Unblocked(silence) => {
                 let blocked_us = u64::try_from(silence.as_micros()).unwrap_or(u64::MAX);
-                self.events.tell(Event::Unblocked { blocked_us, runs: self.in_flight.describe(RUNS_MAX) });
+                let Alarm { runs, .. } = std::mem::take(alarm);
+                self.events.tell(Event::Unblocked { blocked_us, runs });
             }
         }
     }

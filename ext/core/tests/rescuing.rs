@@ -12,7 +12,7 @@ use good_job_core::outcome::{ErrorEvent, Failure, NextAttempt, Outcome};
 use good_job_core::runtime::Taken;
 use good_job_core::wait_queue::{Waited, Wake};
 use serde_json::json;
-use support::queue::{failed, finish, stop, succeeded, take, wait_for_event, Queue};
+use support::queue::{failed, finish, stop, succeeded, take, wait_for_event, Queue, PATIENCE};
 use uuid::Uuid;
 
 /// A process's row: what it says of itself, its lock_type, how long ago it was heard of, and whether its session holds its lock.
@@ -302,6 +302,19 @@ fn a_run_that_lost_its_lease_changes_nothing_however_it_ended() {
     assert_eq!(queue.count("good_job_executions"), 0);
 }
 
+/// The next question, if it comes in time.
+fn next_pulse(runtime: &Arc<good_job_core::Runtime>) -> Waited<()> {
+    let wake = Arc::new(Wake::default());
+    std::thread::spawn({
+        let (runtime, wake) = (Arc::clone(runtime), Arc::clone(&wake));
+        move || {
+            std::thread::sleep(PATIENCE);
+            runtime.interrupt_next_pulse(&wake);
+        }
+    });
+    runtime.next_pulse(&wake)
+}
+
 #[test]
 fn a_caller_whose_threads_do_not_run_is_noticed_and_so_is_that_they_run_again() {
     let mut queue = Queue::create();
@@ -309,7 +322,7 @@ fn a_caller_whose_threads_do_not_run_is_noticed_and_so_is_that_they_run_again() 
     let runtime = queue.runtime("*");
     runtime.start().unwrap();
     let taken = take(&runtime, 0).unwrap();
-    assert_eq!(runtime.next_pulse(&Wake::default()), Waited::Item(()));
+    assert_eq!(next_pulse(&runtime), Waited::Item(()));
     let blocked_us = || serde_json::to_value(runtime.snapshot()).unwrap()["blocked_us"].as_u64().unwrap();
     let blocked = "good_job_processes WHERE (state ->> 'ruby_blocked_seconds')::int >= 10";
     queue.wait_for_count(blocked, 1);

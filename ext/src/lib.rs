@@ -40,6 +40,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     class.define_method("stop", method!(Runtime::stop, 1))?;
     class.define_method("snapshot", method!(Runtime::snapshot, 0))?;
     class.define_method("next_event", method!(Runtime::next_event, 0))?;
+    class.define_method("answer_pulse", method!(Runtime::answer_pulse, 0))?;
     Ok(())
 }
 

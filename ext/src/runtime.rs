@@ -140,6 +140,25 @@ impl Runtime {
         let event = gvl::wait(ruby, |wake| core.next_event(wake), |wake| core.interrupt_next_event(wake))?;
         event.map(|event| convert::to_ruby(ruby, &event)).transpose()
     }
+
+    pub(crate) fn answer_pulse(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+        let core = this.core(ruby)?;
+        let _attendance = Attendance(core);
+        // The wait ends with the GVL in hand: that is the answer.
+        while gvl::wait(ruby, |wake| core.next_pulse(wake), |wake| core.interrupt_next_pulse(wake))?.is_some() {
+            core.answer_pulse();
+        }
+        Ok(())
+    }
+}
+
+/// Says when it goes out of scope that nobody answers any more, whatever ended that.
+struct Attendance<'a>(&'a Core);
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        self.0.leave_pulse();
+    }
 }
 
 fn check_pool(ruby: &Ruby, core: &Core, pool: usize) -> Result<(), Error> {

@@ -50,7 +50,8 @@ module GoodJob
     # @!method take(pool_index)
     #   Waits for a claim; other Ruby threads run meanwhile, and Thread#raise, Thread#kill and signals end the wait.
     #   @return [Hash, nil] nil: the runtime is draining or stopped. `{lease: Integer, id:, serialized_params: String | nil}`, and where
-    #     there is one `concurrency_key:`, `labels: [String]`, `interrupted_at:`; `stamped: true` where the start is on record
+    #     there is one `concurrency_key:`, `labels: [String]`, `interrupted_at:`; `stamped: true` where the start is on record,
+    #     `stamp_first: true` where {#started} must be called before the job runs
     #
     # @!method describe(lease)
     #   What is seldom asked of a claim, and so is not part of it.
@@ -77,7 +78,10 @@ module GoodJob
     #   @return [Hash] `{state: "new" | "starting" | "running" | "draining" | "closing" | "flushing" | "stopped",
     #     connected: Boolean, listening: Boolean,
     #     pools: [{name:, max_threads:, active_threads:, available_threads:, buffered:, succeeded:, errored:, total:, empty:}],
-    #     unsaved_outcomes: Integer}`
+    #     unsaved_outcomes: Integer, blocked_us: Integer (for how long Ruby has not run)}`
+    #
+    # @!method answer_pulse
+    #   Answers whenever the runtime asks whether Ruby runs, until it has stopped. For one thread.
     #
     # @!method next_event
     #   Waits for the next thing to tell.

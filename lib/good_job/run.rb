@@ -75,9 +75,14 @@ module GoodJob
       @treatment = event
     end
 
-    # @return [Boolean] whether the run must be counted before it starts: the attempt before it died, or the job wants to know
+    # @return [Boolean] whether the run must be counted before it starts: an attempt before it died, or the job wants to know
     def counted_first?
-      !@claim[:stamped] && (@claim[:interrupted_at] || interrupt_errors?) ? true : false
+      !@claim[:stamped] && (@claim[:stamp_first] || interrupt_errors?) ? true : false
+    end
+
+    # @return [Time, nil] when the attempt before this one started, if it was cut short
+    def interrupted_at
+      at = @claim[:interrupted_at] and Time.at(0, at, :microsecond).utc
     end
 
     def succeeded?
@@ -143,10 +148,7 @@ module GoodJob
     end
 
     def interrupt_errors?
-      return false unless defined?(ActiveJobExtensions::InterruptErrors)
-
-      job_class = payload["job_class"].to_s.safe_constantize
-      job_class.is_a?(Class) && job_class.include?(ActiveJobExtensions::InterruptErrors)
+      ActiveJobExtensions::InterruptErrors.included_in?(payload["job_class"])
     rescue PayloadError, JSON::ParserError
       false
     end

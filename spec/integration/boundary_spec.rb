@@ -44,7 +44,8 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
       end.min
     end
 
-    waits = { "for a job" => ->(runtime) { runtime.take(0) }, "for an event" => ->(runtime) { loop { runtime.next_event } } }
+    waits = { "for a job" => ->(runtime) { runtime.take(0) }, "for an event" => ->(runtime) { loop { runtime.next_event } },
+              "for a question" => lambda(&:answer_pulse) }
     waits.each do |what, wait|
       it "#{what} is ended by Thread#kill in milliseconds" do
         ended = fastest_s { expect(waiting { wait.call(runtime) }.kill.join(10)).to be_truthy }
@@ -184,7 +185,7 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     preamble = <<~RUBY
       runtime = GoodJob::Native::Runtime.new(GoodJob::Capsule::Launch.options(GoodJob::Configuration.new({})))
       runtime.start
-      threads = Array.new(4) { Thread.new { runtime.take(0) } } << Thread.new { loop { runtime.next_event } }
+      threads = Array.new(4) { Thread.new { runtime.take(0) } } << Thread.new { loop { runtime.next_event } } << Thread.new { runtime.answer_pulse }
       wait_until { threads.all?(&:stop?) && runtime.snapshot[:connected] }
       puts "waiting"
     RUBY

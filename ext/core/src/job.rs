@@ -35,6 +35,8 @@ pub struct Ticket {
     pub executions_count: i32,
     /// `performed_at` before the claim: set if an earlier attempt was cut short.
     pub interrupted_at: Option<Moment>,
+    /// Whether a process died that held the job and had not put on record that it started: it may have, and have been the cause.
+    pub rescued: bool,
     /// When the claim statement ran, by the database's clock.
     pub claimed_at: Moment,
     /// When the claim arrived here.

@@ -22,6 +22,7 @@ use crate::services::heartbeat::Heartbeat;
 use crate::services::listener::Listener;
 use crate::services::rescuer::Rescuer;
 use crate::services::scheduler::Scheduler;
+use crate::services::watch::Watch;
 use crate::transition::Transition;
 
 /// Most notifications that wait to be heard; more would only say once again that there is work.
@@ -214,6 +215,11 @@ impl Operation {
             fleet: Arc::clone(&self.heartbeat.fleet),
             recovered_at: Mutex::default(),
         });
+        let watch = Arc::new(Watch {
+            pulse: Arc::clone(&self.shared.pulse),
+            in_flight: Arc::clone(&self.shared.in_flight),
+            events: Arc::clone(&self.shared.events),
+        });
         let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));
         let phase = || self.shared.phase.subscribe();
         let (scheduler_phase, rescuer_phase, listener_phase) = (phase(), phase(), phase());
@@ -221,6 +227,7 @@ impl Operation {
             self.supervise("heartbeat", move || Arc::clone(&heartbeat).run()),
             self.supervise("scheduler", move || Arc::clone(&scheduler).run(scheduler_phase.clone())),
             self.supervise("rescuer", move || Arc::clone(&rescuer).run(rescuer_phase.clone())),
+            self.supervise("watch", move || Arc::clone(&watch).run()),
         ];
         if self.shared.config.listen {
             others.push(self.supervise("listener", move || Arc::clone(&listener).run(listener_phase.clone())));

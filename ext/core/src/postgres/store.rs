@@ -30,6 +30,7 @@ pub(crate) struct Released {
     pub(crate) lease: Lease,
     pub(crate) performed_at: Option<Moment>,
     pub(crate) executions_count: i32,
+    pub(crate) rescued: bool,
 }
 
 /// A claim that counts as started from now on.
@@ -38,6 +39,23 @@ pub(crate) struct Started {
     pub(crate) lease: Lease,
     pub(crate) started_at: Moment,
     pub(crate) executions_count: i32,
+}
+
+/// Jobs whose runs were cut short.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupted {
+    /// They are due again.
+    pub(crate) put_back: Vec<Uuid>,
+    /// They had been cut short too often.
+    pub(crate) discarded: Vec<Uuid>,
+}
+
+impl From<Vec<Row>> for Interrupted {
+    fn from(rows: Vec<Row>) -> Self {
+        let (discarded, put_back): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.get("discarded"));
+        let ids = |rows: Vec<Row>| rows.iter().map(|row| row.get("id")).collect();
+        Self { put_back: ids(put_back), discarded: ids(discarded) }
+    }
 }
 
 /// The answer to a heartbeat.
@@ -157,10 +175,13 @@ impl Store {
         job_ids(link.query(Statement::retry_jobs, &all).await?)
     }
 
-    /// Gives back jobs whose runs were cut short; gives the jobs that were written.
-    pub(crate) async fn interrupt(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Vec<Uuid>, QueryError> {
+    /// Gives back jobs whose runs were cut short, or discards them; gives the jobs that were written.
+    pub(crate) async fn interrupt(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Interrupted, QueryError> {
         let run = RunColumns::from(runs);
-        job_ids(link.query(Statement::interrupt_jobs, &run.params(&self.process_id)[..8]).await?)
+        let mut params = run.params(&self.process_id);
+        params.truncate(8);
+        params.push(&self.config.max_interruptions);
+        Ok(Interrupted::from(link.query(Statement::interrupt_jobs, &params).await?))
     }
 
     /// Deletes jobs whose rows are not kept; gives the jobs deleted.
@@ -174,7 +195,8 @@ impl Store {
         let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
         let performed_at: Vec<Option<Moment>> = claims.iter().map(|claim| claim.performed_at).collect();
         let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
-        job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts]).await?)
+        let rescued: Vec<bool> = claims.iter().map(|claim| claim.rescued).collect();
+        job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued]).await?)
     }
 
     /// Marks claims as started; gives the jobs that were still ours.
@@ -206,11 +228,12 @@ impl Store {
         link.query(Statement::deregister_process, &[&self.process_id]).await.map(|_| ())
     }
 
-    /// Puts the jobs of dead processes back; gives those jobs.
-    pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Vec<Uuid>, QueryError> {
+    /// Puts the jobs of dead processes back, or discards them; gives those jobs.
+    pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Interrupted, QueryError> {
         let jobs_prefix = format!("{}-", self.config.tables.jobs);
-        let params: [&(dyn ToSql + Sync); 5] = [&self.process_id, &micros(grace), &micros(silence), &self.lock_prefix(), &jobs_prefix];
-        job_ids(link.query(Statement::rescue_jobs, &params).await?)
+        let (grace, silence, limit) = (micros(grace), micros(silence), self.config.max_interruptions);
+        let params: [&(dyn ToSql + Sync); 6] = [&self.process_id, &grace, &silence, &self.lock_prefix(), &jobs_prefix, &limit];
+        Ok(Interrupted::from(link.query(Statement::rescue_jobs, &params).await?))
     }
 
     /// Gives back claims of this process that are older than `age`, or than the session that claims, and not among `known`; gives those
@@ -323,6 +346,7 @@ fn claim(row: &Row, pool: usize, received: Instant) -> Claim {
             stamped: row.get("stamped"),
             executions_count: row.get("executions_count"),
             interrupted_at: row.get("interrupted_at"),
+            rescued: row.get("rescued"),
             claimed_at: row.get("claimed_at"),
             received,
         },

@@ -18,7 +18,7 @@ use crate::outcome::{ErrorEvent, Failure, NextAttempt};
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::postgres::backoff::Backoff;
 use crate::postgres::link::{Link, QueryError};
-use crate::postgres::store::{Released, Started, Store};
+use crate::postgres::store::{Interrupted, Released, Started, Store};
 use crate::transition::Transition;
 
 /// Most runs in one flush.
@@ -179,6 +179,10 @@ impl Completer {
             return;
         }
         let missing = self.store_until_known(kind, batch).await;
+        // A claim that nobody has started is nobody's loss.
+        if matches!(kind, Kind::Release) {
+            return;
+        }
         for lost in self.not_stored_before(missing).await {
             let job_id = lost.ticket.lease.job_id.to_string();
             self.events.tell(Event::LostLease { job_id, action: kind.name().to_owned() });
@@ -245,7 +249,10 @@ impl Completer {
             }
             Kind::Interrupt => {
                 let runs: Vec<_> = batch.iter().map(|run| (run, None)).collect();
-                self.store.interrupt(&self.link, &runs).await
+                let Interrupted { mut put_back, discarded } = self.store.interrupt(&self.link, &runs).await?;
+                self.events.tell_discarded(&discarded);
+                put_back.extend(discarded);
+                Ok(put_back)
             }
             Kind::Delete => {
                 let leases: Vec<_> = batch.iter().map(|run| run.ticket.lease).collect();
@@ -379,7 +386,12 @@ fn next_attempt(run: &Completion) -> Option<&NextAttempt> {
 
 fn released(run: &Completion) -> Released {
     let ticket = &run.ticket;
-    Released { lease: ticket.lease, performed_at: ticket.interrupted_at, executions_count: ticket.executions_count_unstarted() }
+    Released {
+        lease: ticket.lease,
+        performed_at: ticket.interrupted_at,
+        executions_count: ticket.executions_count_unstarted(),
+        rescued: ticket.rescued,
+    }
 }
 
 /// Whether a stored run can be known afterwards, by its execution row or by the absence of its job.

@@ -9,7 +9,7 @@ use crate::ledger::Ledger;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::Pool;
 use crate::postgres::link::{Link, QueryError};
-use crate::postgres::store::Store;
+use crate::postgres::store::{Interrupted, Store};
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -61,8 +61,9 @@ impl Rescuer {
     /// One look.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
         let mut rescued = Vec::new();
+        let mut discarded = Vec::new();
         if !self.link.is_back_since_less_than(SETTLING).await && !self.fleet.was_silent_since_less_than(SETTLING) {
-            rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
+            Interrupted { put_back: rescued, discarded } = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
         }
         if self.is_time_to_recover() {
             // The session first: by now, its predecessors' answers have arrived or never will. Then the ledger, and all of it: how old a
@@ -76,6 +77,7 @@ impl Rescuer {
             self.pools.iter().for_each(|pool| pool.wake());
             self.events.tell(Event::Rescued { job_ids: rescued.iter().map(ToString::to_string).collect() });
         }
+        self.events.tell_discarded(&discarded);
         Ok(())
     }
 

@@ -361,4 +361,6 @@ impl TlsSettings {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

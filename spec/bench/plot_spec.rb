@@ -22,6 +22,12 @@ RSpec.describe Bench::Plot do
     expect(svg).not_to include "jobs_per_second", "gone"
   end
 
+  it "draws what must not be at all: nothing where there is none, and a long bar where there is some" do
+    chaos = { scenario: "chaos", options: {}, figures: { lost: 0, overwritten: 2 }, context: context }
+    svg = described_class.new([chaos], Bench::Scenario.all).svg
+    expect(svg).to match(/<rect class="met"[^>]* width="0.0"/).and match(/<rect class="missed"[^>]* width="[1-9]/)
+  end
+
   it "says so if the runs were not those that are made for it" do
     expect(svg).to include "commit abc; in other sizes than usual<"
     results.replace(results.first(2))

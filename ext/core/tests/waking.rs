@@ -178,6 +178,21 @@ fn a_claim_of_its_own_that_it_never_heard_of_is_given_back() {
 }
 
 #[test]
+fn a_process_that_ends_leaves_no_claim_behind_that_it_never_heard_of() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, |event| matches!(event, Event::Ready { .. }));
+    let owner = format!("'{}'", runtime.process_id());
+    let id =
+        queue.job(&[("locked_by_id", owner.as_str()), ("locked_at", "now_utc"), ("performed_at", "now_utc"), ("executions_count", "1")]);
+    stop(&runtime);
+    assert_eq!(queue.column(id, "locked_by_id"), None);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("0"));
+    assert_eq!(queue.count("good_job_processes"), 0);
+}
+
+#[test]
 fn missing_tables_are_told_with_the_cure_and_waited_for() {
     let mut queue = Queue::create();
     queue.client.batch_execute("ALTER TABLE good_jobs RENAME TO elsewhere").unwrap();

@@ -84,6 +84,21 @@ fn future_jobs_run_when_they_are_due_and_not_before() {
 }
 
 #[test]
+fn a_job_without_a_priority_runs_in_time_though_another_has_just_become_due() {
+    let mut queue = Queue::create();
+    for delay in ["300 milliseconds", "500 milliseconds", "700 milliseconds"] {
+        queue.job(&[("scheduled_at", &format!("now_utc + interval '{delay}'")), ("priority", "NULL")]);
+    }
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 3);
+    stop(&runtime);
+    waiting.join().unwrap();
+    assert_eq!(queue.count("good_jobs WHERE performed_at > scheduled_at + interval '500 milliseconds'"), 0);
+}
+
+#[test]
 fn terminated_connections_are_replaced_and_outcomes_survive_them() {
     let mut queue = Queue::create();
     let runtime = queue.runtime("*");

@@ -143,6 +143,8 @@ module Bench
       context = Context.to_h
       report = Report.new(scenario, scenario.run, context)
       puts report.table, JSON.generate(report.to_h)
+      raise Incorrect, scenario.faults.join("; ") if scenario.faults.any?
+
       report.to_h
     end
   end

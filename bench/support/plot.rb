@@ -72,7 +72,7 @@ module Bench
     end
 
     def bar(row, top)
-      length = (row.value / row.goal.limit).clamp(0.0, LONGEST) * BARS / LONGEST
+      length = row.goal.share(row.value).clamp(0.0, LONGEST) * BARS / LONGEST
       verdict = row.goal.met_by?(row.value) ? "met" : "missed"
       [text(LABELS - 10, top + BAR - 2, row.label, "label"),
        %(<rect class="#{verdict}" x="#{LABELS}" y="#{top}" width="#{length.round(1)}" height="#{BAR}" rx="2"/>),

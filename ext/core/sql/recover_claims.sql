@@ -1,6 +1,6 @@
 -- What:   gives back claims of this process that it does not know of: the answer of the claim statement was lost with its
 --         connection, after the server had committed it.
--- Who:    postgres/store.rs, in the rescuer's round.
+-- Who:    postgres/store.rs, in the rescuer's round; and at the end of the process, when nothing that it knows of is left.
 -- Params: $1 uuid this process; $2 int8 age in µs: a claim statement older than that has been answered or given up;
 --         $3 uuid[] and $4 timestamp[] the leases of that age that it knows of; $5 timestamptz when the session that claims was set
 --         up: what an earlier one claimed and has not answered by then is not answered any more

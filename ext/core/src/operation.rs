@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
+use crate::job::Moment;
 use crate::ledger::Ledger;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
@@ -29,6 +30,8 @@ use crate::transition::Transition;
 const EARS_MAX: usize = 1_000;
 /// Pause before a service that panicked is started again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// Longest that the end waits for the database to hear of it.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often to look again for tables that are missing.
 const MISSING_TABLES_DELAY: Duration = Duration::from_secs(2);
 
@@ -159,10 +162,17 @@ impl Operation {
         let _ = completer.await;
 
         others.iter().for_each(JoinHandle::abort);
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.store.deregister(&self.finish)).await;
+        let _ = tokio::time::timeout(FAREWELL, self.take_leave()).await;
         for link in [&self.listen, &self.claim, &self.finish] {
             link.close().await;
         }
+    }
+
+    /// Whatever this process still holds was claimed by a statement whose answer was lost. Nobody would miss these claims for minutes once
+    /// its row is gone.
+    async fn take_leave(&self) -> Result<(), QueryError> {
+        self.store.recover(&self.finish, Duration::ZERO, Moment(0), &[]).await?;
+        self.store.deregister(&self.finish).await
     }
 
     fn start_claimers(&self) -> Vec<JoinHandle<()>> {

@@ -102,6 +102,21 @@ fn a_future_job_that_was_announced_while_nobody_listened_is_not_missed() {
 }
 
 #[test]
+fn a_job_without_a_priority_runs_in_time_though_another_has_just_become_due() {
+    let mut queue = Queue::create();
+    for delay in ["300 milliseconds", "500 milliseconds", "700 milliseconds"] {
+        queue.job(&[("scheduled_at", &format!("now_utc + interval '{delay}'")), ("priority", "NULL")]);
+    }
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 3);
+    stop(&runtime);
+    waiting.join().unwrap();
+    assert_eq!(queue.count("good_jobs WHERE performed_at > scheduled_at + interval '500 milliseconds'"), 0);
+}
+
+#[test]
 fn terminated_connections_are_replaced_and_outcomes_survive_them() {
     let mut queue = Queue::create();
     let runtime = queue.runtime("*");
@@ -193,6 +208,21 @@ fn a_claim_of_its_own_that_it_never_heard_of_is_given_back() {
     finish(&runtime, &taken, succeeded());
     stop(&runtime);
     assert_eq!(queue.column(id, "executions_count").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_process_that_ends_leaves_no_claim_behind_that_it_never_heard_of() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, |event| matches!(event, Event::Ready { .. }));
+    let owner = format!("'{}'", runtime.process_id());
+    let id =
+        queue.job(&[("locked_by_id", owner.as_str()), ("locked_at", "now_utc"), ("performed_at", "now_utc"), ("executions_count", "1")]);
+    stop(&runtime);
+    assert_eq!(queue.column(id, "locked_by_id"), None);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("0"));
+    assert_eq!(queue.count("good_job_processes"), 0);
 }
 
 #[test]

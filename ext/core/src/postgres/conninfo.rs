@@ -367,4 +367,6 @@ impl TlsSettings {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../support/integration"
-require_relative "../support/silent_proxy"
+require_relative "../support/proxy"
 
 RSpec.describe "A process that is gone, or seems to be", :database, :integration do
   # What a job's row and its executions say, all of it.
@@ -87,11 +87,11 @@ RSpec.describe "A process that is gone, or seems to be", :database, :integration
   end
 
   it "cut off by a network that has gone silent, has its jobs run elsewhere, and cannot change anything when it is back" do
-    proxy = SilentProxy.new(SpecDatabase.url)
-    island = running_worker("--max-threads=1", env: { "DATABASE_URL" => proxy.url }, configuration: reporting)
+    proxy = Proxy.new(URI(SpecDatabase.url).port)
+    island = running_worker("--max-threads=1", env: { "DATABASE_URL" => proxy.url(SpecDatabase.url) }, configuration: reporting)
     job = OfflineJob.perform_later(latch.path)
     wait_until("the job to start") { latch.notes == ["started"] }
-    proxy.fall_silent
+    proxy.silence(:client, :server)
     silent_at = now
     running_worker("--max-threads=1")
     wait_until("the job to start elsewhere", limit_seconds: 40) { latch.notes == %w[started started] }
@@ -101,7 +101,7 @@ RSpec.describe "A process that is gone, or seems to be", :database, :integration
     record = record_of(job)
     expect(executions(job).map(&:error_event)).to eq ["interrupted", nil]
 
-    proxy.speak
+    proxy.resume
     expect_lost(island, job)
     expect(record_of(job)).to eq record
     expect(island.stop.exitstatus).to eq 0

@@ -200,6 +200,7 @@ mod tests {
             stamped: false,
             executions_count: 0,
             interrupted_at: None,
+            rescued: false,
             claimed_at,
             received: Instant::now(),
         })

@@ -40,7 +40,7 @@ module Bench
 
     # The scenario, and those of its options in which its runs differ.
     def label(scenario, result)
-      beside = " beside #{scenario.peer.name}" if scenario.peer
+      beside = " beside #{scenario.peer.name}" if scenario&.peer
       apart = result.fetch(:options).slice(*varied(result.fetch(:scenario)))
       ["#{result.fetch(:scenario)}#{beside}", *apart.map { |name, value| "#{name} #{value}" }].join(", ")
     end

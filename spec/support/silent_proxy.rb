@@ -20,7 +20,10 @@ class SilentProxy
 
   # @return [String] the database's url, through the proxy
   def url
-    @target.dup.tap { |url| url.host, url.port = "127.0.0.1", @server.addr[1] }.to_s
+    url = @target.dup
+    url.host = "127.0.0.1"
+    url.port = @server.addr[1]
+    url.to_s
   end
 
   # From now on nothing passes.

@@ -24,6 +24,7 @@ module Bench
     def measure
       table = CostTable.new(situations.to_h { |situation| [situation.title, costs(situation)] })
       puts table.markdown, "", *@shown
+      puts "Run with NULLs only, since bench/support/statement_costs.rb has no parameters for them: #{@others.join(", ")}", "" if @others.any?
       { statements: table.labels.size, pages_max: table.costs.map(&:pages).max, ms_max: table.costs.map(&:ms).max }
     end
 
@@ -45,6 +46,7 @@ module Bench
       situation.fill(@database.url) do |url|
         statements = StatementCosts.new(url)
         costs = statements.all
+        @others = statements.try_others
         @shown = SHOWN.map { |label| "#{label}, #{situation.title}:\n\n#{statements.text(label)}\n\n" } if situation == @great
         costs
       ensure

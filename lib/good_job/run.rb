@@ -80,6 +80,12 @@ module GoodJob
       !@claim[:stamped] && (@claim[:interrupted_at] || interrupt_errors?) ? true : false
     end
 
+    # @param treatment [Symbol] see {#error_treated}
+    # @return [Exception, nil] the error that Active Job treated so
+    def error_treated_as(treatment)
+      @treated_error if @treatment == treatment
+    end
+
     def succeeded?
       @outcome[:state] == "succeeded"
     end

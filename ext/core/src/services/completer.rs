@@ -144,7 +144,7 @@ impl Completer {
         });
     }
 
-    /// Jobs of cron entries are never deleted; what the statement leaves is finished instead.
+    /// Some jobs are never deleted (delete_jobs.sql); what the statement leaves is finished instead.
     async fn delete(&self, batch: Vec<Completion>) {
         if batch.is_empty() {
             return;
@@ -232,8 +232,8 @@ impl Completer {
                 self.store.interrupt(&self.link, &runs).await
             }
             Kind::Delete => {
-                let leases: Vec<_> = batch.iter().map(|run| run.ticket.lease).collect();
-                self.store.delete(&self.link, &leases).await
+                let runs: Vec<_> = batch.iter().map(|run| (run.ticket.lease, failure(run).is_some())).collect();
+                self.store.delete(&self.link, &runs).await
             }
             Kind::Release => {
                 let claims: Vec<_> = batch.iter().map(released).collect();

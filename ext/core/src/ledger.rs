@@ -42,6 +42,11 @@ impl Ledger {
         }
     }
 
+    /// Gives back what was taken by [`Self::take_struck`].
+    pub(crate) fn strike_again(&self, jobs: Vec<Uuid>) {
+        self.struck_jobs().extend(jobs);
+    }
+
     /// Waits until a lease is struck.
     pub(crate) async fn struck(&self) {
         self.was_struck.notified().await;

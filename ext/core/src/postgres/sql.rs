@@ -151,17 +151,18 @@ pub(crate) struct Form {
     pub(crate) lock_type: bool,
 }
 
-/// The lease of a candidate, and what says how it is held.
-const LEASE: &str = "WHERE job.id = candidates.id\n";
+/// The end of the candidates, each of which is looked at once there, and what says how the lease is held. In the condition of the update
+/// that follows, the lock would be taken as often as the plan looks at a candidate.
+const CANDIDATES: &str = "AS position FROM due\n";
 const LOCK_TYPE: &str = "    lock_type        = 1,\n";
 
 impl Form {
     /// Only what differs is made anew.
     fn apply(self, text: Cow<'static, str>) -> Cow<'static, str> {
-        let text = if self.lock_strategy.locks_jobs() && text.contains(LEASE) {
-            let lock = "AND pg_try_advisory_lock(('x' || substr(md5({jobs lock} || job.id::text), 1, 16))::bit(64)::int8)\n";
-            let lease = text.replace(LEASE, &format!("{}  {lock}", LEASE));
-            Cow::Owned(lease.replace(LOCK_TYPE, &format!("    lock_type = {},\n", self.lock_strategy.lock_type())))
+        let text = if self.lock_strategy.locks_jobs() && text.contains(CANDIDATES) {
+            let lock = "pg_try_advisory_lock(('x' || substr(md5({jobs lock} || due.id::text), 1, 16))::bit(64)::int8)";
+            let locked = text.replace(CANDIDATES, &format!("{CANDIDATES}  WHERE {lock}\n"));
+            Cow::Owned(locked.replace(LOCK_TYPE, &format!("    lock_type = {},\n", self.lock_strategy.lock_type())))
         } else {
             text
         };

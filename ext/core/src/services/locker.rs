@@ -28,7 +28,7 @@ impl Locker {
                 () = self.ledger.struck() => {}
                 () = tokio::time::sleep(INTERVAL) => {}
             }
-            // A failure means that the session is lost, and its locks with it.
+            // The next look comes soon.
             let _ = self.run_once(&mut session).await;
         }
     }
@@ -41,7 +41,13 @@ impl Locker {
         // First those that were given up: one of them may have been claimed again.
         let struck = self.ledger.take_struck();
         if !struck.is_empty() {
-            self.store.unlock(&self.link, &struck).await?;
+            if let Err(error) = self.store.unlock(&self.link, &struck).await {
+                // A lost session has lost its locks.
+                if !error.is_connection_lost() {
+                    self.ledger.strike_again(struck);
+                }
+                return Err(error);
+            }
         }
         if is_new {
             let held: Vec<_> = self.ledger.leases().iter().map(|lease| lease.job_id).collect();

@@ -28,9 +28,9 @@ module GoodJob
     end
 
     # @param timestamp [Numeric, nil] seconds since the Unix epoch; nil: at once
-    # @return [JobRow, false, nil]
+    # @return [JobRow, false, nil] nil: a {Bulk} buffer took it
     def enqueue_at(job, timestamp, origin: JobRow::Origin.of(job))
-      return if Bulk.capture(job, queue_adapter: self)
+      return nil if captured?(job)
 
       row = JobRow.new(job, scheduled_at: timestamp, origin: origin)
       run = Run.of(job)
@@ -40,10 +40,10 @@ module GoodJob
     end
 
     # @param jobs [Array<ActiveJob::Base>]
-    # @return [Integer, nil] how many were enqueued; nil: captured
+    # @return [Integer, nil] how many were enqueued; nil: a {Bulk} buffer took them
     def enqueue_all(jobs)
       return 0 if jobs.empty?
-      return if Bulk.capture(jobs, queue_adapter: self)
+      return nil if captured?(jobs)
       return jobs.count { |job| enqueue(job) } if execute_inline?
 
       start_async_on_need
@@ -108,6 +108,10 @@ module GoodJob
 
     def configuration
       capsule.configuration
+    end
+
+    def captured?(jobs)
+      Bulk.current_buffer && Bulk.capture(jobs, queue_adapter: self)
     end
 
     def enqueue_row(job, row)

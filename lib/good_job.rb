@@ -5,6 +5,7 @@ require "securerandom"
 require "set"
 require "active_job"
 require "active_record"
+require "active_support/core_ext/module/attribute_accessors_per_thread"
 require "active_support/core_ext/object/blank"
 require "active_support/core_ext/string/filters"
 require "active_support/core_ext/string/inflections"
@@ -18,6 +19,8 @@ require "good_job/records"
 require "good_job/database"
 require "good_job/statements"
 require "good_job/job_row"
+require "good_job/current_thread"
+require "good_job/bulk"
 require "good_job/enqueuer"
 require "good_job/outcome"
 require "good_job/preservation"
@@ -27,12 +30,19 @@ require "good_job/log_subscriber"
 require "good_job/runtime_events"
 require "good_job/active_job_extensions/interrupt_errors"
 require "good_job/inline"
+require "good_job/cleanup"
+require "good_job/batch"
 require "good_job/worker"
+require "good_job/cron_entry"
+require "good_job/cron"
 require "good_job/capsule"
 require "good_job/async"
 require "good_job/web_server"
 require "good_job/adapter"
+require "good_job/systemd"
+require "good_job/probe_server"
 require "good_job/process_fork"
+require "good_job/active_job_extensions/batches"
 require "active_job/queue_adapters/good_job_adapter"
 
 # Active Job's backend on Postgres: the settings that are not `config.good_job`, and what an application may ask of its process.
@@ -126,6 +136,40 @@ module GoodJob
     # @raise [Exception] what a job did not handle
     def perform_inline(queue_string = "*", limit: nil)
       Inline.new.perform_due(queue_string, limit: limit)
+    end
+
+    # Lets workers with enable_pauses leave jobs where they are: of a queue, of a class, or with a label.
+    # @raise [ArgumentError] not exactly one of them
+    def pause(queue: nil, job_class: nil, label: nil)
+      Setting.pause(queue: queue, job_class: job_class, label: label)
+    end
+
+    # The reverse of {.pause}.
+    # @raise [ArgumentError] not exactly one of them
+    def unpause(queue: nil, job_class: nil, label: nil)
+      Setting.unpause(queue: queue, job_class: job_class, label: label)
+    end
+
+    # @return [Boolean] whether this is paused; without arguments, whether anything is
+    # @raise [ArgumentError] more than one of them
+    def paused?(queue: nil, job_class: nil, label: nil)
+      Setting.paused?(queue: queue, job_class: job_class, label: label)
+    end
+
+    # @param type [String, Symbol, nil] "queues", "job_classes" or "labels"
+    # @return [Hash{Symbol => Array<String>}, Array<String>] what is paused, of all types or of one
+    def paused(type = nil)
+      Setting.paused(type)
+    end
+
+    # Deletes jobs and batches that ended long ago.
+    # @param older_than [Numeric, ActiveSupport::Duration, nil] seconds; nil: cleanup_preserved_jobs_before_seconds_ago
+    # @param in_batches_of [Integer] rows of one statement
+    # @param include_discarded [Boolean] by default cleanup_discarded_jobs
+    # @return [Integer] how many rows: batches, executions and jobs
+    def cleanup_preserved_jobs(older_than: nil, in_batches_of: 1_000, include_discarded: configuration.cleanup_discarded_jobs)
+      older_than ||= configuration.cleanup_preserved_jobs_before_seconds_ago
+      Cleanup.new(older_than: older_than, in_batches_of: in_batches_of, include_discarded: include_discarded).run
     end
 
     # @return [Boolean] whether this is the `good_job` executable

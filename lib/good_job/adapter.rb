@@ -22,14 +22,16 @@ module GoodJob
     end
 
     # @param job [ActiveJob::Base]
-    # @return [JobRow, false] false when the job was not enqueued because this tick of its cron entry already is
+    # @return [JobRow, false, nil] false when the job was not enqueued because this tick of its cron entry already is; nil: captured
     def enqueue(job)
       enqueue_at(job, nil)
     end
 
     # @param timestamp [Numeric, nil] seconds since the Unix epoch; nil: at once
-    # @return [JobRow, false]
-    def enqueue_at(job, timestamp, origin: JobRow::NOWHERE)
+    # @return [JobRow, false, nil] nil: a {Bulk} buffer took it
+    def enqueue_at(job, timestamp, origin: JobRow::Origin.of(job))
+      return nil if captured?(job)
+
       row = JobRow.new(job, scheduled_at: timestamp, origin: origin)
       run = Run.of(job)
       return retry_in_place(run, job, row) if run
@@ -38,9 +40,10 @@ module GoodJob
     end
 
     # @param jobs [Array<ActiveJob::Base>]
-    # @return [Integer] how many were enqueued
+    # @return [Integer, nil] how many were enqueued; nil: a {Bulk} buffer took them
     def enqueue_all(jobs)
       return 0 if jobs.empty?
+      return nil if captured?(jobs)
       return jobs.count { |job| enqueue(job) } if execute_inline?
 
       start_async_on_need
@@ -105,6 +108,10 @@ module GoodJob
 
     def configuration
       capsule.configuration
+    end
+
+    def captured?(jobs)
+      Bulk.current_buffer && Bulk.capture(jobs, queue_adapter: self)
     end
 
     def enqueue_row(job, row)

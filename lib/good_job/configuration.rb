@@ -19,6 +19,7 @@ module GoodJob
       context = Context.new(rails_env, cli)
       @values = OPTIONS.to_h { |option| [option.name, option.resolve(explicit, rails, env, context)] }
       @values[:execution_mode] = :external if cli && %i[async async_server].include?(execution_mode)
+      refuse_unreadable_cron
       @values[:poll_interval] ||= context.development? && async? ? -1.0 : 10.0
       @values.freeze
       freeze
@@ -54,7 +55,21 @@ module GoodJob
       rails_settings.key?(name)
     end
 
+    # @return [Array<CronEntry>]
+    def cron_entries
+      CronEntry.all(configuration: self)
+    end
+
     private
+
+    # Where it is written, and not where it would first be due.
+    def refuse_unreadable_cron
+      cron.each do |key, params|
+        raise ArgumentError, "GoodJob: the cron entry #{key.inspect} is #{params.inspect}, but must be a Hash." unless params.respond_to?(:to_h)
+
+        CronEntry.new(params.to_h.merge(key: key))
+      end
+    end
 
     def refuse_unknown(settings, kind)
       unknown = settings.keys.map(&:to_sym) - OPTIONS.names - RETIRED

@@ -51,6 +51,24 @@ module GoodJob
       line(:info, "GoodJob #{VERSION} started scheduler with queues=#{queues} max_threads=#{max_threads}.", event)
     end
 
+    def cleanup_preserved_jobs(event)
+      count, timestamp = event.payload.values_at(:destroyed_records_count, :timestamp)
+      line(:info, "GoodJob destroyed #{count} preserved job records finished before #{timestamp}.") if count&.positive?
+    end
+
+    def cron_manager_start(event)
+      line(:info, "GoodJob started cron with #{event.payload[:cron_entries].size} job(s).")
+    end
+
+    def systemd_watchdog_start(event)
+      line(:info, "GoodJob tells systemd's watchdog every #{event.payload[:interval]} s that it is alive.")
+    end
+
+    def systemd_watchdog_error(event)
+      error = event.payload[:error]
+      line(:error, "GoodJob cannot tell systemd: #{error.class}: #{error.message}")
+    end
+
     def scheduler_shutdown_start(event)
       timeout = event.payload[:timeout]
       patience =

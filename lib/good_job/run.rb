@@ -85,6 +85,12 @@ module GoodJob
       at = @claim[:interrupted_at] and Time.at(0, at, :microsecond).utc
     end
 
+    # @param treatment [Symbol] see {#error_treated}
+    # @return [Exception, nil] the error that Active Job treated so
+    def error_treated_as(treatment)
+      @treated_error if @treatment == treatment
+    end
+
     def succeeded?
       @outcome[:state] == "succeeded"
     end

@@ -5,6 +5,8 @@ module GoodJob
   module Statements
     PLACEHOLDER = /\{(\w+)\}/
     COMMENT = /^--.*\n/
+    # Tables of an older GoodJob have no such column.
+    LOCK_TYPE = /^ +lock_type +=.*,\n/
 
     @texts = {}
 
@@ -46,7 +48,12 @@ module GoodJob
 
       # A name is always filled in with the same tables, so that two threads at once do no harm.
       def text(name)
-        @texts[name] ||= Native.statement(name).gsub(COMMENT, "").squish.gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
+        @texts[name] ||= statement(name).gsub(COMMENT, "").squish.gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
+      end
+
+      def statement(name)
+        text = Native.statement(name)
+        text.match?(LOCK_TYPE) && Job.column_names.exclude?("lock_type") ? text.gsub(LOCK_TYPE, "") : text
       end
 
       def quoted_table(role)

@@ -18,7 +18,7 @@ RSpec.describe GoodJob::Configuration do
     [:shutdown_timeout, "GOOD_JOB_SHUTDOWN_TIMEOUT", "25", 25.0, "soon"],
     [:idle_timeout, "GOOD_JOB_IDLE_TIMEOUT", "60", 60.0, "x"],
     [:enable_cron, "GOOD_JOB_ENABLE_CRON", "1", true, "perhaps"],
-    [:cron, "GOOD_JOB_CRON", '{"a":{"cron":"* * * * *"}}', { a: { cron: "* * * * *" } }, "[]"],
+    [:cron, "GOOD_JOB_CRON", '{"a":{"cron":"* * * * *","class":"A"}}', { a: { cron: "* * * * *", class: "A" } }, "[]"],
     [:cron_graceful_restart_period, "GOOD_JOB_CRON_GRACEFUL_RESTART_PERIOD", "300", 300.0, "x"],
     [:queue_select_limit, "GOOD_JOB_QUEUE_SELECT_LIMIT", "10", 10, "0"],
     [:cleanup_discarded_jobs, "GOOD_JOB_CLEANUP_DISCARDED_JOBS", "false", false, "x"],

@@ -165,7 +165,7 @@ impl Completer {
         });
     }
 
-    /// Jobs of cron entries are never deleted; what the statement leaves is finished instead.
+    /// Some jobs are never deleted (delete_jobs.sql); what the statement leaves is finished instead.
     async fn delete(&self, batch: Vec<Completion>) {
         if batch.is_empty() {
             return;
@@ -255,8 +255,8 @@ impl Completer {
                 Ok(put_back)
             }
             Kind::Delete => {
-                let leases: Vec<_> = batch.iter().map(|run| run.ticket.lease).collect();
-                self.store.delete(&self.link, &leases).await
+                let runs: Vec<_> = batch.iter().map(|run| (run.ticket.lease, failure(run).is_some())).collect();
+                self.store.delete(&self.link, &runs).await
             }
             Kind::Release => {
                 let claims: Vec<_> = batch.iter().map(released).collect();

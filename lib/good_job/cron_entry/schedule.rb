@@ -1,7 +1,5 @@
 # frozen_string_literal: true
 
-require "fugit"
-
 module GoodJob
   class CronEntry
     # When a cron line is due. fugit reads it; what it leaves to whoever asks are the two days a year on which clocks are changed: an entry
@@ -15,8 +13,10 @@ module GoodJob
       UTC = "Etc/UTC"
       private_constant :UTC
 
+      # fugit is loaded here: most processes have no cron entries.
       # @return [Schedule, nil] nil: the line is none
       def self.parse(line)
+        require "fugit"
         cron = Fugit.parse(line.to_s)
         new(cron) if cron.is_a?(Fugit::Cron)
       rescue ArgumentError

@@ -77,14 +77,6 @@ pub(crate) struct Interrupted {
     pub(crate) discarded: Vec<Uuid>,
 }
 
-impl From<Vec<Row>> for Interrupted {
-    fn from(rows: Vec<Row>) -> Self {
-        let (discarded, put_back): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.get("discarded"));
-        let ids = |rows: Vec<Row>| rows.iter().map(|row| row.get("id")).collect();
-        Self { put_back: ids(put_back), discarded: ids(discarded) }
-    }
-}
-
 /// The answer to a heartbeat.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beat {
@@ -245,7 +237,7 @@ impl Store {
         let mut params = run.params(&self.process_id);
         params.truncate(8);
         params.push(&self.config.max_interruptions);
-        Ok(Interrupted::from(link.query(Statement::interrupt_jobs, &params).await?))
+        Ok(self.interrupted(link.query(Statement::interrupt_jobs, &params).await?))
     }
 
     /// Deletes jobs whose rows are not kept; gives the jobs deleted.
@@ -253,6 +245,12 @@ impl Store {
         let (ids, tokens) = split(runs.iter().map(|(lease, _)| *lease));
         let failed: Vec<bool> = runs.iter().map(|(_, failed)| *failed).collect();
         Ok(self.ended(&link.query(Statement::delete_jobs, &[&self.process_id, &ids, &tokens, &failed]).await?))
+    }
+
+    /// The jobs that a statement says it has given back or discarded; takes note of the batches of the latter.
+    fn interrupted(&self, rows: Vec<Row>) -> Interrupted {
+        let (discarded, put_back): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.get(3));
+        Interrupted { put_back: put_back.iter().map(|row| row.get(0)).collect(), discarded: self.ended(&discarded) }
     }
 
     /// The jobs that a statement says it has ended; takes note of their batches.
@@ -354,7 +352,7 @@ impl Store {
         let jobs_prefix = self.config.tables.jobs_lock_prefix();
         let (grace, silence, limit) = (micros(grace), micros(silence), self.config.max_interruptions);
         let params: [&(dyn ToSql + Sync); 6] = [&self.process_id, &grace, &silence, &self.lock_prefix(), &jobs_prefix, &limit];
-        Ok(Interrupted::from(link.query(Statement::rescue_jobs, &params).await?))
+        Ok(self.interrupted(link.query(Statement::rescue_jobs, &params).await?))
     }
 
     /// Gives back claims of this process that are older than `age`, or than the session that claims, and not among `known`; gives those

@@ -5,9 +5,12 @@ require "securerandom"
 require "set"
 require "active_job"
 require "active_record"
+require "active_support/core_ext/module/attribute_accessors"
+require "active_support/core_ext/module/attribute_accessors_per_thread"
 require "active_support/core_ext/object/blank"
 require "active_support/core_ext/string/filters"
 require "active_support/core_ext/string/inflections"
+require "active_support/deprecation"
 require "active_support/tagged_logging"
 
 require "good_job/version"
@@ -25,7 +28,13 @@ require "good_job/run"
 require "good_job/events"
 require "good_job/log_subscriber"
 require "good_job/runtime_events"
+require "good_job/active_job_extensions"
+require "good_job/bulk"
+require "good_job/limits"
+require "good_job/slots"
+require "good_job/relay"
 require "good_job/inline"
+require "good_job/operations"
 require "good_job/worker"
 require "good_job/capsule"
 require "good_job/async"
@@ -135,6 +144,17 @@ module GoodJob
     # @return [Boolean] whether the database has the tables and columns that this version needs
     def migrated?
       Job.table_exists? && (%w[locked_at lock_type] - Job.column_names).empty?
+    end
+
+    # @deprecated it has been, for long
+    def v4_ready?
+      deprecator.warn("GoodJob.v4_ready? is true, and will be removed.")
+      true
+    end
+
+    # @return [ActiveSupport::Deprecation]
+    def deprecator
+      @deprecator ||= ActiveSupport::Deprecation.new("2.0", "GoodJob")
     end
 
     # @return [Boolean] false inside a job whose process is shutting down; true everywhere else

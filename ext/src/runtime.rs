@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use good_job_core::config::RawConfig;
 use good_job_core::outcome::{Outcome, RawOutcome};
+use good_job_core::runtime::Fetched;
 use good_job_core::wait_queue::QueueClosed;
 use good_job_core::Runtime as Core;
 use magnus::{Error, RArray, RHash, Ruby, Value};
@@ -77,6 +78,12 @@ impl Runtime {
                 core.save_regardless(completion);
             }
         })
+    }
+
+    pub(crate) fn adopt(ruby: &Ruby, this: &Self, pool: usize, job: Value) -> Result<u64, Error> {
+        let core = this.core(ruby)?;
+        let job: Fetched = convert::from_ruby(ruby, job, "adopt")?;
+        core.adopt(pool, job).map_err(|error| errors::from_core(ruby, &error))
     }
 
     pub(crate) fn describe(ruby: &Ruby, this: &Self, lease: u64) -> Result<Value, Error> {

@@ -19,6 +19,12 @@ module GoodJob
         on.exec_query(text(name), "GoodJob #{name}", binds, prepare: true).tap { on.clear_query_cache }
       end
 
+      # @param session [PG::Connection] that is none of Active Record's
+      # @return [Array<Hash>]
+      def run_on(session, name, binds)
+        session.exec_params(text(name), binds).to_a
+      end
+
       # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] the thread's own connection, its own from now on
       def connection
         BaseRecord.respond_to?(:lease_connection) ? BaseRecord.lease_connection : BaseRecord.connection

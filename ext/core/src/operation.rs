@@ -10,7 +10,6 @@ use tokio::task::JoinHandle;
 use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
-use crate::ledger::Ledger;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
 use crate::postgres::link::{Link, QueryError};
@@ -41,7 +40,6 @@ struct Operation {
     heartbeat: Arc<Heartbeat>,
     listener: Arc<Listener>,
     sooner: Arc<Sooner>,
-    ledger: Arc<Ledger>,
 }
 
 /// Runs until the runtime is stopped or abandoned.
@@ -92,7 +90,7 @@ impl Operation {
             listening: Arc::clone(&shared.listening),
         });
         let (claim, finish) = (link("claim", deaf.clone()), link("finish", deaf));
-        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner, ledger: Arc::default() }
+        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner }
     }
 
     async fn run(self) {
@@ -170,7 +168,7 @@ impl Operation {
                 store: Arc::clone(&self.store),
                 link: Arc::clone(&self.claim),
                 unsaved: Arc::clone(&self.shared.unsaved),
-                ledger: Arc::clone(&self.ledger),
+                ledger: Arc::clone(&self.shared.ledger),
                 events: Arc::clone(&self.shared.events),
                 fleet: Arc::clone(&self.heartbeat.fleet),
                 poll_interval: self.shared.config.poll_interval,
@@ -187,7 +185,7 @@ impl Operation {
             link: Arc::clone(&self.finish),
             unsaved: Arc::clone(&self.shared.unsaved),
             in_flight: Arc::clone(&self.shared.in_flight),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
             aside: Mutex::default(),
         });
@@ -207,7 +205,7 @@ impl Operation {
             pools: self.shared.pools.clone(),
             store: Arc::clone(&self.store),
             link: Arc::clone(&self.claim),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
             recovered_at: Mutex::default(),
         });
@@ -239,7 +237,7 @@ impl Operation {
         F: Future<Output = ()> + Send + 'static,
         S: Fn() -> F + Send + 'static,
     {
-        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.ledger));
+        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.shared.ledger));
         tokio::spawn(async move {
             let mut running = AbortOnDrop(tokio::spawn(service()));
             while let Err(failed) = (&mut running.0).await {

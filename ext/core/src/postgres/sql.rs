@@ -89,6 +89,7 @@ statements!(
     finish_jobs,
     interrupt_jobs,
     next_due,
+    park_jobs,
     recover_claims,
     register_process,
     release_jobs,
@@ -100,12 +101,21 @@ statements!(
 
 /// Statements that only Ruby runs, on the application's connection.
 const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
+    ("announce_job", include_str!("../../sql/announce_job.sql")),
     ("claim_inline", include_str!("../../sql/claim_inline.sql")),
+    ("fetch_parked", include_str!("../../sql/fetch_parked.sql")),
+    ("fetch_parked_by_key", include_str!("../../sql/fetch_parked_by_key.sql")),
     ("finish_inline", include_str!("../../sql/finish_inline.sql")),
+    ("give_slot_back", include_str!("../../sql/give_slot_back.sql")),
+    ("grant_start", include_str!("../../sql/grant_start.sql")),
     ("hold_job", include_str!("../../sql/hold_job.sql")),
     ("insert_job", include_str!("../../sql/insert_job.sql")),
     ("insert_jobs", include_str!("../../sql/insert_jobs.sql")),
     ("let_go_of_job", include_str!("../../sql/let_go_of_job.sql")),
+    ("park_waiting", include_str!("../../sql/park_waiting.sql")),
+    ("take_slot", include_str!("../../sql/take_slot.sql")),
+    ("unpark_jobs", include_str!("../../sql/unpark_jobs.sql")),
+    ("unpark_jobs_by_key", include_str!("../../sql/unpark_jobs_by_key.sql")),
 ];
 
 /// A statement's text by its file's name, with placeholders for the tables; `None` if there is no such file.

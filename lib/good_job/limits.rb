@@ -169,10 +169,12 @@ module GoodJob
 
       def starts_since(time, gate, job_id, count)
         jobs = Concurrency::Rule.jobs(key: gate.key, label: gate.label)
+        under_way = jobs.unfinished.where.not(locked_by_id: nil).where.not(id: job_id).where(performed_at: time..).where("performed_at > locked_at")
+        # Before those that have ended: one that ends in between is counted twice, and not missed.
+        running = under_way.order(performed_at: :desc).limit(count).pluck(:performed_at)
         throttled = "#{Concurrency::ThrottleExceededError.name}%"
         ended = Execution.where(active_job_id: jobs.select(:id), created_at: time..).where("error IS NULL OR error NOT LIKE ?", throttled)
-        under_way = jobs.unfinished.where.not(locked_by_id: nil).where.not(id: job_id).where(performed_at: time..).where("performed_at > locked_at")
-        ended.order(created_at: :desc).limit(count).pluck(:created_at) + under_way.order(performed_at: :desc).limit(count).pluck(:performed_at)
+        running + ended.order(created_at: :desc).limit(count).pluck(:created_at)
       end
 
       def holding(gates, job)

@@ -81,7 +81,10 @@ RSpec.describe "Active Job's own features", :database, :integration do
 
       { proc {} => 1, proc { discard_on ExpectedError } => 1, proc { retry_on ExpectedError, wait: 0, attempts: 2 } => 1,
         proc { rescue_from(ExpectedError) { nil } } => 0 }.each do |block, times|
-        define_job { class_eval(&block) && after_discard { |job, error| SpecRun.record(job, "discarded by #{error.class}") } }
+        define_job do
+          class_eval(&block)
+          after_discard { |job, error| SpecRun.record(job, "discarded by #{error.class}") }
+        end
         job = MouseJob.perform_later
         run_jobs
         expect(events(job).count("discarded by ExpectedError")).to eq times

@@ -2,14 +2,14 @@
 
 require_relative "../../support/integration"
 
-RSpec.describe GoodJob::Job, :database, :integration do
+RSpec.describe "GoodJob::Job", :database, :integration do
   before do
     stub_const("MouseJob", Class.new(ActiveJob::Base) { def perform(*); end })
   end
 
   def create(**attributes)
     id = SecureRandom.uuid
-    described_class.create!(
+    GoodJob::Job.create!(
       id: id, active_job_id: id, job_class: "MouseJob", queue_name: "mice", priority: 0, scheduled_at: 1.minute.ago,
       serialized_params: MouseJob.new.serialize.merge("job_id" => id), **attributes
     )
@@ -31,7 +31,7 @@ RSpec.describe GoodJob::Job, :database, :integration do
     it "are a scope and a status each" do
       jobs.each do |state, job|
         expect(job.status).to eq state
-        expect(described_class.public_send(state)).to eq [job]
+        expect(GoodJob::Job.public_send(state)).to eq [job]
       end
     end
 
@@ -44,10 +44,10 @@ RSpec.describe GoodJob::Job, :database, :integration do
     end
 
     it "include finished, unfinished and finished_before" do
-      expect(described_class.finished).to match_array(jobs.values_at(:succeeded, :discarded))
-      expect(described_class.unfinished.count).to eq 4
-      expect(described_class.finished_before(Time.current)).to match_array(jobs.values_at(:succeeded, :discarded))
-      expect(described_class.finished_before(1.day.ago)).to be_empty
+      expect(GoodJob::Job.finished).to match_array(jobs.values_at(:succeeded, :discarded))
+      expect(GoodJob::Job.unfinished.count).to eq 4
+      expect(GoodJob::Job.finished_before(Time.current)).to match_array(jobs.values_at(:succeeded, :discarded))
+      expect(GoodJob::Job.finished_before(1.day.ago)).to be_empty
     end
   end
 
@@ -66,13 +66,13 @@ RSpec.describe GoodJob::Job, :database, :integration do
       "*" => ["mice", "rats", nil], "" => ["mice", "rats", nil], "mice" => ["mice"], "mice,rats" => %w[mice rats], "+rats,mice" => %w[mice rats],
       "-mice" => ["rats", nil]
     }.each do |string, queues|
-      expect(described_class.queue_string(string)).to match_array(jobs.values_at(*queues)), string
+      expect(GoodJob::Job.queue_string(string)).to match_array(jobs.values_at(*queues)), string
     end
-    expect { described_class.queue_string("mice;rats") }.to raise_error(ArgumentError, /2 pools/)
+    expect { GoodJob::Job.queue_string("mice;rats") }.to raise_error(ArgumentError, /2 pools/)
   end
 
   it "parses queue strings into the shapes that GoodJob has" do
-    expect(["*", "a,b", "-a", "+a,b", "a,*"].map { |string| described_class.queue_parser(string) })
+    expect(["*", "a,b", "-a", "+a,b", "a,*"].map { |string| GoodJob::Job.queue_parser(string) })
       .to eq [{ all: true }, { include: %w[a b] }, { exclude: %w[a] }, { include: %w[a b], ordered_queues: true }, { all: true }]
   end
 
@@ -80,55 +80,55 @@ RSpec.describe GoodJob::Job, :database, :integration do
     late = create(priority: 1, scheduled_at: 1.hour.ago)
     early = create(priority: 1, scheduled_at: 2.hours.ago, queue_name: "rats")
     none = create(priority: nil, queue_name: "cats")
-    expect(described_class.dequeueing_ordered(nil)).to eq [early, late, none]
-    expect(described_class.dequeueing_ordered({ include: %w[mice rats], ordered_queues: true })).to eq [late, early, none]
-    expect(described_class.priority_ordered.last).to eq none
-    expect(described_class.creation_ordered).to eq [late, early, none]
-    expect(described_class.schedule_ordered.first).to eq early
-    expect(described_class.queue_ordered(%w[cats rats]).map(&:queue_name)).to eq %w[cats rats mice]
+    expect(GoodJob::Job.dequeueing_ordered(nil)).to eq [early, late, none]
+    expect(GoodJob::Job.dequeueing_ordered({ include: %w[mice rats], ordered_queues: true })).to eq [late, early, none]
+    expect(GoodJob::Job.priority_ordered.last).to eq none
+    expect(GoodJob::Job.creation_ordered).to eq [late, early, none]
+    expect(GoodJob::Job.schedule_ordered.first).to eq early
+    expect(GoodJob::Job.queue_ordered(%w[cats rats]).map(&:queue_name)).to eq %w[cats rats mice]
   end
 
   it "is found by label, class and Active Job's id" do
     job = create(labels: %w[a b])
     create(labels: %w[c], job_class: "RatJob")
-    expect(described_class.labeled("b")).to eq [job]
-    expect(described_class.labeled(%w[b c]).count).to eq 2
-    expect(described_class.job_class("MouseJob")).to eq [job]
-    expect(described_class.active_job_id(job.active_job_id)).to eq [job]
+    expect(GoodJob::Job.labeled("b")).to eq [job]
+    expect(GoodJob::Job.labeled(%w[b c]).count).to eq 2
+    expect(GoodJob::Job.job_class("MouseJob")).to eq [job]
+    expect(GoodJob::Job.active_job_id(job.active_job_id)).to eq [job]
   end
 
   it "is shown page by page, after a job that may be gone" do
     jobs = Array.new(5) { |number| create(created_at: Time.utc(2035, 1, 1) + (number / 2)) }
     in_order = jobs.sort_by { |job| [job.created_at, job.id] }.reverse
-    expect(described_class.display_all).to eq in_order
+    expect(GoodJob::Job.display_all).to eq in_order
     cursor = in_order[1]
     cursor.destroy!
-    expect(described_class.display_all(after_at: cursor.created_at, after_id: cursor.id)).to eq in_order[2..]
-    expect(described_class.display_all(after_at: cursor.created_at.iso8601(6), after_id: cursor.id)).to eq in_order[2..]
-    expect(described_class.display_all(ordered_by: %w[created_at asc])).to eq (in_order - [cursor]).reverse
-    expect { described_class.display_all(ordered_by: ["id; DROP TABLE good_jobs", "asc"]).to_a }.to raise_error(ArgumentError, /no column/)
+    expect(GoodJob::Job.display_all(after_at: cursor.created_at, after_id: cursor.id)).to eq in_order[2..]
+    expect(GoodJob::Job.display_all(after_at: cursor.created_at.iso8601(6), after_id: cursor.id)).to eq in_order[2..]
+    expect(GoodJob::Job.display_all(ordered_by: %w[created_at asc])).to eq (in_order - [cursor]).reverse
+    expect { GoodJob::Job.display_all(ordered_by: ["id; DROP TABLE good_jobs", "asc"]).to_a }.to raise_error(ArgumentError, /no column/)
   end
 
   it "is found by the words of its payload, error and labels, and by its id" do
     payload = MouseJob.new("stilton", { "age" => "ripe" }).serialize
     job = create(error: "ArgumentError: no more gorgonzola", labels: ["dairy"], serialized_params: payload)
     create
-    %w[gorgonzola stilton ripe dairy].each { |word| expect(described_class.search_text(word)).to eq [job] }
-    expect(described_class.search_text(job.id)).to eq [job]
-    expect(described_class.search_text("cheddar")).to be_empty
-    expect(described_class.search_text("gorgonzola -stilton")).to be_empty
-    expect(described_class.search_text(" ").count).to eq 2
-    expect(described_class.search_text("it's \"odd' & | ! <-> :*").to_a).to be_empty
-    expect(described_class.search_text(SecureRandom.uuid)).to be_empty
+    %w[gorgonzola stilton ripe dairy].each { |word| expect(GoodJob::Job.search_text(word)).to eq [job] }
+    expect(GoodJob::Job.search_text(job.id)).to eq [job]
+    expect(GoodJob::Job.search_text("cheddar")).to be_empty
+    expect(GoodJob::Job.search_text("gorgonzola -stilton")).to be_empty
+    expect(GoodJob::Job.search_text(" ").count).to eq 2
+    expect(GoodJob::Job.search_text("it's \"odd' & | ! <-> :*").to_a).to be_empty
+    expect(GoodJob::Job.search_text(SecureRandom.uuid)).to be_empty
   end
 
   it "says when the next ones are due" do
     travel_to(Time.utc(2035, 1, 1, 12))
     now = Time.current
     [now + 60, now + 30, now - 30].each { |time| create(scheduled_at: time) }
-    expect(described_class.next_scheduled_at).to eq [now + 30, now + 60]
-    expect(described_class.next_scheduled_at(limit: 1, now_limit: 5)).to eq [now - 30, now + 30]
-    expect(described_class.next_scheduled_at(after: now + 45)).to eq [now + 60]
+    expect(GoodJob::Job.next_scheduled_at).to eq [now + 30, now + 60]
+    expect(GoodJob::Job.next_scheduled_at(limit: 1, now_limit: 5)).to eq [now - 30, now + 30]
+    expect(GoodJob::Job.next_scheduled_at(after: now + 45)).to eq [now + 60]
   end
 
   it "describes itself" do
@@ -141,11 +141,11 @@ RSpec.describe GoodJob::Job, :database, :integration do
     expect(mail.display_name).to eq "MouseMailer#squeak"
     expect(create(serialized_params: { "exception_executions" => { "[IOError]" => 2 } }).display_error).to eq "[IOError]: 2"
     expect(JSON.parse(job.display_serialized_params)).to include("job_class" => "MouseJob", "_good_job" => include("queue_name" => "mice"))
-    expect(described_class.format_error(IOError.new("wet"))).to eq "IOError: wet"
+    expect(GoodJob::Job.format_error(IOError.new("wet"))).to eq "IOError: wet"
   end
 
   it "is enqueued without asking its class, and locked if wanted" do
-    job = described_class.enqueue(MouseJob.new("cheese"), scheduled_at: Time.utc(2035, 1, 1), create_with_advisory_lock: true)
+    job = GoodJob::Job.enqueue(MouseJob.new("cheese"), scheduled_at: Time.utc(2035, 1, 1), create_with_advisory_lock: true)
     expect(job).to have_attributes(job_class: "MouseJob", scheduled_at: Time.utc(2035, 1, 1))
     expect(job.owns_advisory_lock?).to be true
     job.advisory_unlock
@@ -153,7 +153,7 @@ RSpec.describe GoodJob::Job, :database, :integration do
 
   it "becomes Active Job's own, with what is in its columns" do
     stub_const("LabelledJob", Class.new(ActiveJob::Base) { include GoodJob::ActiveJobExtensions::Labels })
-    job = described_class.find(LabelledJob.set(good_job_labels: ["a"]).perform_later("cheese").job_id)
+    job = GoodJob::Job.find(LabelledJob.set(good_job_labels: ["a"]).perform_later("cheese").job_id)
     expect(job.active_job).to have_attributes(job_id: job.id, provider_job_id: job.id, arguments: ["cheese"], good_job_labels: ["a"])
     gone = create(job_class: "GoneJob", serialized_params: { "job_class" => "GoneJob" })
     expect(gone.active_job(ignore_deserialization_errors: true)).to be_nil

@@ -9,6 +9,9 @@ module GoodJob
     # Fetched in advance are as many as run in this time.
     AHEAD_S = 0.05
     AHEAD_MAX = 10
+    # After so long, because one of them took longer than expected, they are given back. The runtime takes claims that it does not know of
+    # for lost after 20 s, and gives them back itself: by then, none may be run here.
+    FETCHED_AGE_MAX_S = 5
 
     # @param slots [Slots]
     # @param runtime [Native::Runtime]
@@ -59,16 +62,24 @@ module GoodJob
     def close
       return if @slots.forked?
 
-      while (claim = next_claim)
-        @runtime.finish(claim[:lease], Outcome::UNSTARTED)
-      end
+      give_back_fetched
       let_go
+    rescue StandardError => e
+      GoodJob.report_error(e)
     end
 
     private
 
+    def give_back_fetched
+      while (row = @fetched.shift)
+        @runtime.finish(adopt(row)[:lease], Outcome::UNSTARTED)
+      end
+    end
+
+    # The run begins now, which is later than the claim.
     def adopt(row)
-      job = row.slice(:id, :token_us, :claimed_at, :executions_count, :interrupted_at, :queue_name, :priority, :job_class, :scheduled_at, :created_at)
+      job = row.slice(:id, :token_us, :executions_count, :interrupted_at, :queue_name, :priority, :job_class, :scheduled_at, :created_at)
+      job[:claimed_at] = row[:claimed_at] + ((now - @fetched_at) * 1_000_000).to_i
       claim = { lease: @runtime.adopt(@pool_index, job), **row.slice(:id, :serialized_params) }
       claim.merge(row.slice(:concurrency_key, :labels, :interrupted_at).compact)
     end
@@ -124,11 +135,14 @@ module GoodJob
       give_back(limited)
     end
 
+    # @return [Boolean] whether jobs of the limit are there to be run next
     def more?(gate, duration_s)
+      give_back_fetched if @fetched.any? && now - @fetched_at > FETCHED_AGE_MAX_S
       return true if @fetched.any?
       return false if @stopping.call || now - (@held ? @leg_began_at : now) > LEG_S
 
       count = (AHEAD_S / [duration_s, AHEAD_S / AHEAD_MAX].max).floor
+      @fetched_at = now
       @fetched = @slots.fetch(gate, [count, 1].max, @queues)
       @fetched.any?
     rescue StandardError => e

@@ -162,7 +162,10 @@ module GoodJob
 
     def connect
       settings = Database.new.connection
-      PG.connect(**settings, connect_timeout: settings[:connect_timeout] || CONNECT_TIMEOUT_S, application_name: "GoodJob slots")
+      session = PG.connect(**settings, connect_timeout: settings[:connect_timeout] || CONNECT_TIMEOUT_S, application_name: "GoodJob slots")
+      # A slot that went with a lost session cannot be given back; the server would say so on standard error.
+      session.set_notice_processor { nil }
+      session
     end
 
     def take_again(session)

@@ -219,6 +219,63 @@ RSpec.describe "Concurrency limits", :database, :integration do
       wait_until("the rest to run") { unfinished_jobs.none? }
     end
 
+    it "let a parked job run when its slot is given back by somebody who tells nobody" do
+      watched_job(perform_limit: 1, key: "cheese")
+      PG.connect(SpecDatabase.url) do |session|
+        session.exec("SELECT pg_advisory_lock(('x' || substr(md5('cheese slot 1'), 1, 16))::bit(64)::int8)")
+        MouseJob.perform_later
+        start_capsule
+        wait_until("the job to be parked") { GoodJob::Job.where.not(locked_at: nil).where(locked_by_id: nil).any? }
+        expect(events).to be_empty
+      end
+      wait_until("the job to run", limit_seconds: 10) { unfinished_jobs.none? }
+    end
+
+    it "give back what was fetched for a slot that a job then keeps for long" do
+      stub_const("GoodJob::Relay::FETCHED_AGE_MAX_S", 0.2)
+      watched_job(perform_limit: 1)
+      durations = Array.new(21) { |number| number == 10 ? 0.5 : 0 }
+      jobs = durations.map { |seconds| MouseJob.perform_later(seconds) }
+      run_jobs(max_threads: 2)
+      expect(jobs.map { |job| row(job) }).to all(have_attributes(executions_count: 1, status: :succeeded))
+      expect([most_at_once, events.size]).to eq [1, 42]
+      runs = GoodJob::Execution.order(:created_at).pluck(:created_at, :finished_at)
+      expect(runs.each_cons(2).count { |(_, ended_at), (began_at, _)| began_at < ended_at - 0.02 }).to eq 0
+    end
+
+    it "go on when the session that has the slots is lost" do
+      watched_job(perform_limit: 2)
+      jobs = Array.new(60) { MouseJob.perform_later(0.05) }
+      start_capsule(max_threads: 4)
+      wait_until("some to run") { events.size > 6 }
+      Postgres.execute(SpecDatabase.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")
+      wait_until_finished(*jobs)
+      expect(most_at_once).to eq 2
+      expect(GoodJob::Execution.count).to eq 60
+      capsules.last.shutdown
+      expect(Postgres.execute(SpecDatabase.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")).to be_empty
+    end
+
+    it "give back what was fetched and not run when the process shuts down" do
+      watched_job(perform_limit: 1)
+      jobs = Array.new(50) { MouseJob.perform_later }
+      capsule = start_capsule(max_threads: 2)
+      wait_until("jobs to be handed on") { events.size > 10 }
+      capsule.shutdown
+      expect(GoodJob::Job.where.not(locked_by_id: nil)).to be_empty
+      expect(GoodJob::Job.where(finished_at: nil).where.not(executions_count: [nil, 0])).to be_empty
+      run_jobs(max_threads: 2)
+      expect(jobs.map { |job| row(job) }).to all(have_attributes(executions_count: 1, status: :succeeded))
+    end
+
+    it "cost a job that has none nothing: no session, no statement of its own" do
+      limited_job
+      start_capsule
+      wait_until("a worker to listen") { capsules.last.snapshot[:listening] }
+      expect(statements { wait_until_finished(*Array.new(5) { RecordJob.perform_later }) }.grep(/slot|parked|advisory/)).to be_empty
+      expect(Postgres.execute(SpecDatabase.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")).to be_empty
+    end
+
     it "raise the error where the class handles it itself" do
       watched_job(perform_limit: 0) { discard_on(GoodJob::ActiveJobExtensions::Concurrency::ConcurrencyExceededError) }
       job = MouseJob.perform_later

@@ -6,14 +6,16 @@ require_relative "context"
 require_relative "peer"
 require_relative "plot"
 require_relative "report"
+require_relative "results"
 require_relative "scenario"
+require_relative "sheet"
 Dir[File.expand_path("../scenarios/*.rb", __dir__)].each { |file| require file }
 
 module Bench
   # bin/bench.
   class CommandLine
     ALL = "all"
-    PLOT = "plot"
+    DRAWINGS = { "plot" => ->(results) { Plot.new(results).svg }, "table" => ->(results) { Sheet.new(results).markdown } }.freeze
 
     # Something about the arguments is wrong.
     class Usage < StandardError; end
@@ -32,7 +34,7 @@ module Bench
 
       case name
       when ALL then run_all
-      when PLOT then plot
+      when *DRAWINGS.keys then draw(name)
       else run_one(find(name))
       end
       0
@@ -48,9 +50,10 @@ module Bench
 
     def list
       puts "Usage: bin/bench SCENARIO [OPTIONS]", "       bin/bench all [--quick] [--json FILE]",
-           "       bin/bench plot FILE", "",
+           "       bin/bench plot FILE, bin/bench table FILE", "",
            "A scenario prints a table, and one line of JSON as the last. --quick measures nothing well, but checks all there is to check.",
-           "--peer NAME compares with another queue, once for each: #{Peer.names.join(", ")}. plot draws the FILE of --json as an SVG.", ""
+           "--peer NAME compares with another queue, once for each: #{Peer.names.join(", ")}. plot and table show",
+           "the FILE of --json, as an SVG and in Markdown.", ""
       Scenario.all.each { |scenario| describe(scenario) }
       0
     end
@@ -87,13 +90,13 @@ module Bench
       end
     end
 
-    def plot
-      file = @arguments.shift || raise(Usage, "plot draws a FILE that `bin/bench all --json FILE` wrote")
+    def draw(drawing)
+      file = @arguments.shift || raise(Usage, "#{drawing} shows a FILE that `bin/bench all --json FILE` wrote")
       raise Usage, "#{@arguments.first.inspect} is no option" if @arguments.any?
 
-      puts Plot.new(JSON.parse(File.read(file), symbolize_names: true), Scenario.all).svg
+      puts DRAWINGS.fetch(drawing).call(Results.new(JSON.parse(File.read(file), symbolize_names: true), Scenario.all))
     rescue SystemCallError, JSON::ParserError => e
-      raise Usage, "#{file} cannot be drawn: #{e.message}"
+      raise Usage, "#{file} cannot be shown: #{e.message}"
     end
 
     # @return [Array<Peer, nil>] one for each run: no peer, where none is asked for or installed
@@ -140,6 +143,8 @@ module Bench
       context = Context.to_h
       report = Report.new(scenario, scenario.run, context)
       puts report.table, JSON.generate(report.to_h)
+      raise Incorrect, scenario.faults.join("; ") if scenario.faults.any?
+
       report.to_h
     end
   end

@@ -24,6 +24,13 @@ module Bench
       @direction == "≥"
     end
 
+    # @return [Float] the value by its limit; where there must be none, any is far too many
+    def share(value)
+      return value / limit unless limit.zero?
+
+      value.zero? ? 0.0 : Float::INFINITY
+    end
+
     def met_by?(value)
       floor? ? value >= limit : value <= limit
     end

@@ -30,12 +30,20 @@ module Bench
 
     # @param connection [PG::Connection] whose time zone is UTC, as Active Record's
     # @param sample_id [String] of the job to copy, which is taken out of the table
-    def initialize(connection, sample_id)
-      @connection = connection
-      @sample = connection.exec_params(<<~SQL, [sample_id]).first
+    def self.of(connection, sample_id)
+      new(connection, connection.exec_params(<<~SQL, [sample_id]).first)
         DELETE FROM good_jobs WHERE id = $1 RETURNING queue_name, priority, serialized_params, job_class
       SQL
     end
+
+    # @param sample [Hash{String => String}] see {#sample}
+    def initialize(connection, sample)
+      @connection = connection
+      @sample = sample
+    end
+
+    # @return [Hash{String => String}] what is copied
+    attr_reader :sample
 
     # Jobs to run now, announced.
     # @param queues [Array<String>] take turns
@@ -56,6 +64,19 @@ module Bench
 
     def array(values)
       PG::TextEncoder::Array.new.encode(values)
+    end
+  end
+
+  # Several kinds of jobs in turn.
+  class Turns
+    # @param kinds [Array<ManyJobs>]
+    def initialize(kinds)
+      @turns = kinds.cycle
+    end
+
+    # See {ManyJobs#ready}.
+    def ready(count)
+      Array.new(count) { @turns.next }.tally.each { |jobs, number| jobs.ready(number) }
     end
   end
 end

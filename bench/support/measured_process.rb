@@ -68,6 +68,16 @@ module Bench
       @child.kill
     end
 
+    # @param name [Symbol] of a signal
+    def signal(name)
+      Process.kill(name, @child.pid)
+    end
+
+    # @return [Integer]
+    def pid
+      @child.pid
+    end
+
     private
 
     def environment(queue, database_url)

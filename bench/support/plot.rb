@@ -2,6 +2,7 @@
 
 require "cgi"
 require_relative "goal"
+require_relative "results"
 
 module Bench
   # Results against their goals, as an SVG: a bar for each figure that has a limit, in parts of that limit, so that one line is the goal
@@ -28,11 +29,9 @@ module Bench
 
     Row = Struct.new(:label, :value, :goal)
 
-    # @param results [Array<Hash>] see {Report#to_h}
-    # @param scenarios [Array<Class>] which know the goals
-    def initialize(results, scenarios)
+    # @param results [Results]
+    def initialize(results)
       @results = results
-      @scenarios = scenarios.to_h { |scenario| [scenario.scenario_name, scenario] }
     end
 
     # @return [String]
@@ -45,7 +44,7 @@ module Bench
         <title>Figures of the benchmarks against their goals</title>
         <style>
         #{STYLE}</style>
-        #{text(0, 16, context, "quiet")}
+        #{text(0, 16, @results.context, "quiet")}
         #{body.join("\n")}
         </svg>
       SVG
@@ -55,45 +54,9 @@ module Bench
 
     # @return [Array<Row>]
     def rows
-      @results.flat_map do |result|
-        scenario = scenario_of(result)
-        result.fetch(:figures).filter_map do |name, value|
-          goal = scenario && Goal.parse(scenario.goals.fetch(name, ""))
-          Row.new("#{label(scenario, result)}: #{name}", value, goal) if goal
-        end
-      end
-    end
-
-    # @return [Scenario, nil] nil: there is none of that name any more
-    def scenario_of(result)
-      peer = result.dig(:peer_setup, :adapter)
-      @scenarios[result.fetch(:scenario)]&.new(result.fetch(:options), peer: peer && Peer.find(peer))
-    end
-
-    # The scenario, and those of its options in which its runs differ.
-    def label(scenario, result)
-      beside = " beside #{scenario.peer.name}" if scenario.peer
-      apart = result.fetch(:options).slice(*varied(result.fetch(:scenario)))
-      ["#{result.fetch(:scenario)}#{beside}", *apart.map { |name, value| "#{name} #{value}" }].join(", ")
-    end
-
-    # @return [Array<Symbol>] names of options
-    def varied(scenario)
-      runs = @results.select { |result| result.fetch(:scenario) == scenario }.map { |result| result.fetch(:options) }
-      runs.first.keys.reject { |name| runs.map { |options| options[name] }.uniq.one? }
-    end
-
-    def context
-      about = format("Ruby %<ruby>s, Rails %<rails>s, PostgreSQL %<postgres>s, %<cpus>d CPUs, commit %<commit>s", @results.first.fetch(:context))
-      usual? ? about : "#{about}; in other sizes than usual"
-    end
-
-    # @return [Boolean] whether the runs are those of `all`, and not quick ones or somebody's own
-    def usual?
-      known = @results.filter_map { |result| (scenario = @scenarios[result.fetch(:scenario)]) && [scenario, result.fetch(:options)] }
-      known.all? do |scenario, options|
-        defaults = scenario.options.transform_values(&:default)
-        scenario.variants.any? { |variant| defaults.merge(variant) == options }
+      @results.figures.filter_map do |figure|
+        goal = Goal.parse(figure.goal.to_s)
+        Row.new("#{figure.label}: #{figure.name}", figure.median, goal) if goal
       end
     end
 
@@ -109,7 +72,7 @@ module Bench
     end
 
     def bar(row, top)
-      length = (row.value / row.goal.limit).clamp(0.0, LONGEST) * BARS / LONGEST
+      length = row.goal.share(row.value).clamp(0.0, LONGEST) * BARS / LONGEST
       verdict = row.goal.met_by?(row.value) ? "met" : "missed"
       [text(LABELS - 10, top + BAR - 2, row.label, "label"),
        %(<rect class="#{verdict}" x="#{LABELS}" y="#{top}" width="#{length.round(1)}" height="#{BAR}" rx="2"/>),

@@ -89,6 +89,11 @@ module Bench
       end
     end
 
+    # @return [Array<String>] what the figures say that must not be, of a scenario whose figures count faults
+    def faults
+      []
+    end
+
     private
 
     # Runs the block with a new process in which the application and the queue are loaded.

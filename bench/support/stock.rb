@@ -39,7 +39,7 @@ module Bench
     # @param job [Symbol] a job class of inside/
     # @return [ManyJobs]
     def jobs(process, job, *arguments)
-      ManyJobs.new(@connection, process.call(:Sample, :enqueue, job: job, arguments: arguments))
+      ManyJobs.of(@connection, process.call(:Sample, :enqueue, job: job, arguments: arguments))
     end
 
     def transaction(&block)

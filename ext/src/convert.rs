@@ -124,6 +124,7 @@ keys!(
     LABELS = "labels",
     INTERRUPTED_AT = "interrupted_at",
     STAMPED = "stamped",
+    STAMP_FIRST = "stamp_first",
     STATE = "state",
     PRESERVE = "preserve",
 );
@@ -139,6 +140,9 @@ pub(crate) fn claim(ruby: &Ruby, taken: &Taken) -> Result<RHash, Error> {
     hash.aset(*SERIALIZED_PARAMS, taken.serialized_params.as_deref())?;
     if taken.stamped {
         hash.aset(*STAMPED, true)?;
+    }
+    if taken.stamp_first {
+        hash.aset(*STAMP_FIRST, true)?;
     }
     if let Some(at) = taken.interrupted_at {
         hash.aset(*INTERRUPTED_AT, at.0)?;

@@ -31,6 +31,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     class.define_method("start", method!(Runtime::start, 0))?;
     class.define_method("process_id", method!(Runtime::process_id, 0))?;
     class.define_method("pools", method!(Runtime::pools, 0))?;
+    class.define_method("try_take", method!(Runtime::try_take, 1))?;
     class.define_method("take", method!(Runtime::take, 1))?;
     class.define_method("adopt", method!(Runtime::adopt, 2))?;
     class.define_method("describe", method!(Runtime::describe, 1))?;
@@ -40,6 +41,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     class.define_method("stop", method!(Runtime::stop, 1))?;
     class.define_method("snapshot", method!(Runtime::snapshot, 0))?;
     class.define_method("next_event", method!(Runtime::next_event, 0))?;
+    class.define_method("answer_pulse", method!(Runtime::answer_pulse, 0))?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use good_job_core::config::RawConfig;
 use good_job_core::outcome::{Outcome, RawOutcome};
-use good_job_core::runtime::Fetched;
+use good_job_core::runtime::{Fetched, Taken};
 use good_job_core::wait_queue::QueueClosed;
 use good_job_core::Runtime as Core;
 use magnus::{Error, RArray, RHash, Ruby, Value};
@@ -59,25 +59,23 @@ impl Runtime {
         Ok(pools)
     }
 
+    pub(crate) fn try_take(ruby: &Ruby, this: &Self, pool: usize) -> Result<Option<RHash>, Error> {
+        let core = this.core(ruby)?;
+        check_pool(ruby, core, pool)?;
+        // A closed pool is no error here: `take` tells.
+        core.try_take(pool).unwrap_or(None).map(|taken| hand_over(ruby, core, &taken)).transpose()
+    }
+
     pub(crate) fn take(ruby: &Ruby, this: &Self, pool: usize) -> Result<Option<RHash>, Error> {
         let core = this.core(ruby)?;
-        let pools = core.pools().len();
-        if pool >= pools {
-            return Err(errors::invalid(ruby, format!("there is no pool {pool}; the first is 0, the last {}", pools - 1)));
-        }
+        check_pool(ruby, core, pool)?;
         // With the GVL first: giving it up and getting it back costs more than a short job, and starves under CPU-bound threads.
         let taken = match core.try_take(pool) {
             Ok(Some(taken)) => Some(taken),
             Ok(None) => gvl::wait(ruby, |wake| core.take(pool, wake), |wake| core.interrupt_take(pool, wake))?,
             Err(QueueClosed) => None,
         };
-        let Some(taken) = taken else { return Ok(None) };
-        convert::claim(ruby, &taken).map(Some).inspect_err(|_| {
-            // Ruby could not be told of the job: nobody else will finish it.
-            if let Some(completion) = core.end(taken.number, Outcome::Unstarted) {
-                core.save_regardless(completion);
-            }
-        })
+        taken.map(|taken| hand_over(ruby, core, &taken)).transpose()
     }
 
     pub(crate) fn adopt(ruby: &Ruby, this: &Self, pool: usize, job: Value) -> Result<u64, Error> {
@@ -148,6 +146,42 @@ impl Runtime {
         let event = gvl::wait(ruby, |wake| core.next_event(wake), |wake| core.interrupt_next_event(wake))?;
         event.map(|event| convert::to_ruby(ruby, &event)).transpose()
     }
+
+    pub(crate) fn answer_pulse(ruby: &Ruby, this: &Self) -> Result<(), Error> {
+        let core = this.core(ruby)?;
+        let _attendance = Attendance(core);
+        // The wait ends with the GVL in hand: that is the answer.
+        while gvl::wait(ruby, |wake| core.next_pulse(wake), |wake| core.interrupt_next_pulse(wake))?.is_some() {
+            core.answer_pulse();
+        }
+        Ok(())
+    }
+}
+
+/// Says when it goes out of scope that nobody answers any more, whatever ended that.
+struct Attendance<'a>(&'a Core);
+
+impl Drop for Attendance<'_> {
+    fn drop(&mut self) {
+        self.0.leave_pulse();
+    }
+}
+
+fn check_pool(ruby: &Ruby, core: &Core, pool: usize) -> Result<(), Error> {
+    let pools = core.pools().len();
+    if pool >= pools {
+        return Err(errors::invalid(ruby, format!("there is no pool {pool}; the first is 0, the last {}", pools - 1)));
+    }
+    Ok(())
+}
+
+fn hand_over(ruby: &Ruby, core: &Core, taken: &Taken) -> Result<RHash, Error> {
+    convert::claim(ruby, taken).inspect_err(|_| {
+        // Ruby could not be told of the job: nobody else will finish it.
+        if let Some(completion) = core.end(taken.number, Outcome::Unstarted) {
+            core.save_regardless(completion);
+        }
+    })
 }
 
 /// Reads an outcome and checks it.

@@ -4,9 +4,9 @@ require "good_job/capsule/crew"
 require "good_job/capsule/launch"
 
 module GoodJob
-  # Everything that one process owns to run jobs: the runtime, the crew of threads that run what it claims, and one thread that listens
-  # to what it has to tell. Starts at most once; after a shutdown only {#restart} starts it again. A forked process has none of it: there
-  # the capsule is as new.
+  # Everything that one process owns to run jobs: the runtime, the crew of threads that run what it claims, one thread that listens to
+  # what it has to tell, and one that answers when it asks whether Ruby runs. Starts at most once; after a shutdown only {#restart} starts
+  # it again. A forked process has none of it: there the capsule is as new.
   class Capsule
     # What the end of a shutdown may take after the running jobs have been interrupted: their `ensure` blocks, and saving outcomes.
     KILL_GRACE_S = 5
@@ -61,7 +61,7 @@ module GoodJob
       leave_parent
       timeout = configuration.shutdown_timeout if timeout == NONE
       closer = @mutex.synchronize { close(timeout) }
-      return if closer.nil? || timeout.nil? || closer.join(timeout.negative? ? nil : timeout)
+      return if closer.nil? || timeout.nil? || @state == :stopped || closer.join(timeout.negative? ? nil : timeout)
 
       kill_jobs
       closer.join(KILL_GRACE_S) || stop_in_thread(KILL_GRACE_S)
@@ -133,6 +133,7 @@ module GoodJob
       @runtime.start
       @closer = nil
       listen_to(@runtime)
+      answer_pulse_of(@runtime)
       @runtime.pools.each { |pool| tell_of("scheduler_create_pool", performer_name: pool[:name], max_threads: pool[:max_threads]) }
       @slots = Slots.new(@runtime.process_id)
       queues = Native.parse_queues(configuration.queues).map { |pool| pool.fetch(:queues) }
@@ -149,6 +150,16 @@ module GoodJob
         nil
       end
       thread.name = "good_job events"
+    end
+
+    # A thread of its own: those that run jobs or listen may wait for something else than Ruby's lock.
+    def answer_pulse_of(runtime)
+      thread = Thread.new do
+        runtime.answer_pulse
+      rescue ForkedError
+        nil
+      end
+      thread.name = "good_job pulse"
     end
 
     def hear(event)

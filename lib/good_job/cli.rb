@@ -37,6 +37,7 @@ module GoodJob
     end
     # Loads the application and runs jobs until told to stop.
     def start
+      CommandProcess.end_in_any_case
       load_application
       configuration = Configuration.new(options.to_h.transform_keys(&:to_sym))
       exit CommandProcess.new(configuration).run

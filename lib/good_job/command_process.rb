@@ -1,11 +1,24 @@
 # frozen_string_literal: true
 
+require "English"
+
 module GoodJob
   # The process of `good_job start`: one capsule, and the main thread waiting for signals and for what the runtime has to tell. It waits
   # in Ruby: waiting inside the library, it would not see signals on Ruby 3.1.
   class CommandProcess
     STOP_SIGNALS = %w[INT TERM].freeze
     EXIT_FAILURE = 1
+
+    # Ruby ends when all its threads have, those included that cannot be interrupted: one that waits in a library in C, or masks
+    # interrupts. Their jobs have been given back by then. To be called before the application is loaded: of all at_exit blocks, the first
+    # to be registered runs last.
+    def self.end_in_any_case
+      pid = ::Process.pid
+      at_exit do
+        error = $ERROR_INFO
+        exit!(error.is_a?(SystemExit) ? error.status : EXIT_FAILURE) if ::Process.pid == pid && GoodJob.capsule.workers.any?(&:alive?)
+      end
+    end
 
     # @param configuration [Configuration]
     def initialize(configuration)

@@ -14,7 +14,7 @@ module GoodJob
     # @param locked_by_id [String, nil] the process that runs the job at once, which is then inserted as claimed by it
     # @return [Boolean] false when this tick of a cron entry has been enqueued by somebody else
     def insert(job, row, locked_by_id: nil)
-      inserted = Statements.run("insert_job", binds(row, locked_by_id)).any?
+      inserted = !Statements.run("insert_job", binds(row, locked_by_id)).rows.empty?
       inserted ? job.provider_job_id = row.id : halt(job)
       inserted
     end
@@ -22,10 +22,7 @@ module GoodJob
     # @param rows [Array<JobRow>] in the order of jobs
     # @return [Integer] how many were inserted
     def insert_all(jobs, rows)
-      jobs.zip(rows).each_slice(ROWS_MAX).sum do |slice|
-        ids = Statements.run("insert_jobs", bulk_binds(slice.map(&:last))).map { |row| row["id"] }.to_set
-        slice.count { |job, row| ids.include?(row.id) ? accept(job, row) : halt(job) }
-      end
+      jobs.each_slice(ROWS_MAX).zip(rows.each_slice(ROWS_MAX)).sum { |slice, slice_rows| insert_slice(slice, slice_rows) }
     end
 
     private
@@ -33,15 +30,20 @@ module GoodJob
     def binds(row, locked_by_id)
       origin = row.origin
       [
-        row.id, row.queue_name, row.priority, row.serialized_params, row.scheduled_at, Time.current, Database.time_zone,
-        row.job_class, row.concurrency_key, Statements.array(row.labels), origin.cron_key, origin.cron_at,
+        row.id, row.queue_name, row.priority, row.serialized_params, Statements.timestamp(row.scheduled_at), now, Database.time_zone,
+        row.job_class, row.concurrency_key, Statements.array(row.labels), origin.cron_key, Statements.timestamp(origin.cron_at),
         origin.batch_id, origin.batch_callback_id, announce?(row) && locked_by_id.nil?, locked_by_id
       ]
     end
 
     def bulk_binds(rows)
       columns = rows.map { |row| bulk_values(row) }.transpose
-      [Time.current, Database.time_zone, *columns.map { |values| Statements.array(values) }]
+      [now, Database.time_zone, *columns.map { |values| Statements.array(values) unless values.all?(&:nil?) }]
+    end
+
+    # As text: Active Record takes several times as long to make it of a time with a zone.
+    def now
+      Statements.timestamp(Time.now)
     end
 
     def bulk_values(row)
@@ -57,10 +59,16 @@ module GoodJob
       @announce && row.announce?
     end
 
+    def insert_slice(jobs, rows)
+      count, ids = Statements.run("insert_jobs", bulk_binds(rows)).rows.first
+      inserted = Statements.list(ids)&.to_set
+      jobs.zip(rows) { |job, row| inserted.nil? || inserted.include?(row.id) ? accept(job, row) : halt(job) }
+      count
+    end
+
     def accept(job, row)
       job.provider_job_id = row.id
       job.successfully_enqueued = true if job.respond_to?(:successfully_enqueued=)
-      true
     end
 
     # As Active Job does when a callback stops an enqueue.

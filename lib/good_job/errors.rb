@@ -10,6 +10,9 @@ module GoodJob
   # What is stored for an attempt that died with its process. Never raised.
   class InterruptedError < InterruptError; end
 
+  # What is stored for a job that is discarded because its attempts were cut short again and again: config.good_job.max_interruptions.
+  class InterruptionLimitError < Error; end
+
   # A job's row does not hold what Active Job serializes.
   class PayloadError < Error; end
 
@@ -18,6 +21,9 @@ module GoodJob
 
   # The runtime could not do something and tries again. Reported, never raised.
   class RuntimeFault < Error; end
+
+  # Ruby did not run for a while: a job, or a library, held its global lock. Reported, never raised.
+  class BlockedError < Error; end
 
   # The runtime has been stopped.
   class StoppedError < Error; end

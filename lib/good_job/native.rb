@@ -43,14 +43,19 @@ module GoodJob
     # @!method pools
     #   @return [Array<Hash>] `{name:, max_threads:}`
     #
+    # @!method try_take(pool_index)
+    #   A claim, if one lies ready. Waits for nothing, and no interrupt is raised in it.
+    #   @return [Hash, nil] as {#take}; nil: there is none now, or never again
+    #
     # @!method take(pool_index)
     #   Waits for a claim; other Ruby threads run meanwhile, and Thread#raise, Thread#kill and signals end the wait.
     #   @return [Hash, nil] nil: the runtime is draining or stopped. `{lease: Integer, id:, serialized_params: String | nil}`, and where
-    #     there is one `concurrency_key:`, `labels: [String]`, `interrupted_at:`; `stamped: true` where the start is on record
+    #     there is one `concurrency_key:`, `labels: [String]`, `interrupted_at:`; `stamped: true` where the start is on record,
+    #     `stamp_first: true` where {#started} must be called before the job runs
     #
     # @!method adopt(pool_index, job)
     #   Begins the run of a job that was claimed by a statement of the caller's own, under {#process_id}.
-    #   @param job [Hash] `{id:, token_us: Integer (locked_at, µs since 2000), claimed_at:, executions_count:, interrupted_at:, queue_name:,
+    #   @param job [Hash] `{id:, token_us: Integer (locked_at, µs since 2000), claimed_at:, executions_count:, interrupted_at:, rescued:, queue_name:,
     #     priority:, job_class:, scheduled_at:, created_at:}`
     #   @return [Integer] the lease, as in {#take}
     #
@@ -79,7 +84,10 @@ module GoodJob
     #   @return [Hash] `{state: "new" | "starting" | "running" | "draining" | "closing" | "flushing" | "stopped",
     #     connected: Boolean, listening: Boolean,
     #     pools: [{name:, max_threads:, active_threads:, available_threads:, buffered:, succeeded:, errored:, total:, empty:}],
-    #     unsaved_outcomes: Integer}`
+    #     unsaved_outcomes: Integer, blocked_us: Integer (for how long Ruby has not run)}`
+    #
+    # @!method answer_pulse
+    #   Answers whenever the runtime asks whether Ruby runs, until it has stopped. For one thread.
     #
     # @!method next_event
     #   Waits for the next thing to tell.

@@ -25,6 +25,8 @@ module GoodJob
       GoodJob.logger = ::Rails.logger if GoodJob.logger.equal?(DEFAULT_LOGGER)
     end
 
+    config.to_prepare { ActiveJobExtensions::InterruptErrors.forget }
+
     # After the application's own initializers, which may still change settings.
     config.after_initialize do |app|
       GoodJob.configuration = Configuration.new

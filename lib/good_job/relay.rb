@@ -78,9 +78,10 @@ module GoodJob
 
     # The run begins now, which is later than the claim.
     def adopt(row)
-      job = row.slice(:id, :token_us, :executions_count, :interrupted_at, :queue_name, :priority, :job_class, :scheduled_at, :created_at)
+      job = row.slice(:id, :token_us, :executions_count, :interrupted_at, :rescued, :queue_name, :priority, :job_class, :scheduled_at, :created_at)
       job[:claimed_at] = row[:claimed_at] + ((now - @fetched_at) * 1_000_000).to_i
       claim = { lease: @runtime.adopt(@pool_index, job), **row.slice(:id, :serialized_params) }
+      claim[:stamp_first] = true if row[:rescued] || row[:interrupted_at]
       claim.merge(row.slice(:concurrency_key, :labels, :interrupted_at).compact)
     end
 

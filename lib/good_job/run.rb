@@ -129,9 +129,14 @@ module GoodJob
       params
     end
 
-    # @return [Boolean] whether the run must be counted before it starts: the attempt before it died, or the job wants to know
+    # @return [Boolean] whether the run must be counted before it starts: an attempt before it died, or the job wants to know
     def counted_first?
-      !@claim[:stamped] && (@claim[:interrupted_at] || interrupt_errors?) ? true : false
+      !@claim[:stamped] && (@claim[:stamp_first] || interrupt_errors?) ? true : false
+    end
+
+    # @return [Time, nil] when the attempt before this one started, if it was cut short
+    def interrupted_at
+      at = @claim[:interrupted_at] and Time.at(0, at, :microsecond).utc
     end
 
     def succeeded?
@@ -163,12 +168,14 @@ module GoodJob
     # Active Job returns the error that rescue_from, retry_on or discard_on handled.
     def settle(value)
       @value = value
-      @handled_error = value.is_a?(Exception) ? value : @treated_error
-      event = event_of(@handled_error, :handled) if @handled_error
-      return Outcome.retried(@handled_error, event, @next_attempt) if @next_attempt
-      return Outcome.failed(@handled_error, event, preserve: preserve?(@handled_error, event)) if @handled_error
+      error = value.is_a?(Exception) ? value : @treated_error
+      return Outcome.succeeded(preserve: preserve?(nil, nil)) unless error || @next_attempt
 
-      Outcome.succeeded(preserve: preserve?(nil, nil))
+      @handled_error = error
+      event = event_of(error, :handled) if error
+      return Outcome.retried(error, event, @next_attempt) if @next_attempt
+
+      Outcome.failed(error, event, preserve: preserve?(error, event))
     end
 
     def settle_unhandled(error)
@@ -188,10 +195,7 @@ module GoodJob
     end
 
     def interrupt_errors?
-      return false unless defined?(ActiveJobExtensions::InterruptErrors)
-
-      job_class = payload["job_class"].to_s.safe_constantize
-      job_class.is_a?(Class) && job_class.include?(ActiveJobExtensions::InterruptErrors)
+      ActiveJobExtensions::InterruptErrors.included_in?(payload["job_class"])
     rescue PayloadError, JSON::ParserError
       false
     end

@@ -14,6 +14,8 @@ module GoodJob
         when "notified" then Events.tell("notifier_notified.good_job", payload: event[:payload])
         when "lost_lease" then lost_lease(event)
         when "rescued" then LogSubscriber.log(:warn, "GoodJob put back the jobs of a process that died: #{event[:job_ids].join(", ")}.")
+        when "discarded" then discarded(event)
+        when "unblocked" then unblocked(event)
         when "skipped" then LogSubscriber.log(:warn, "GoodJob has more to tell than is read; #{event[:count]} events are not logged.")
         else GoodJob.report_error(RuntimeFault.new(event[:message]))
         end
@@ -25,6 +27,18 @@ module GoodJob
       def unavailable(event)
         LogSubscriber.log(:error, "GoodJob cannot run jobs: #{event[:message]}; #{event[:hint]}.")
         Events.tell("notifier_notify_error.good_job", error: DatabaseError.new(event[:message]))
+      end
+
+      def discarded(event)
+        message = "Discarded jobs that were cut short again and again, up to max_interruptions: #{event[:job_ids].join(", ")}."
+        GoodJob.report_error(InterruptionLimitError.new(message))
+      end
+
+      def unblocked(event)
+        runs = event[:runs].empty? ? "none" : event[:runs].join(", ")
+        message = "Ruby did not run for #{event[:blocked_us] / 1_000_000} s, and with it no job of this process: something held its global " \
+                  "lock. Under way: #{runs}."
+        GoodJob.report_error(BlockedError.new(message))
       end
 
       def lost_lease(event)

@@ -91,9 +91,9 @@ module GoodJob
       (@relay.next_claim if @relay && !shutting_down?) || take
     end
 
-    # The only place where an interrupt can end the loop without a claim in hand.
+    # Waiting is the only place where an interrupt can end the loop without a claim in hand.
     def take
-      Thread.handle_interrupt(ON_BLOCKING) { @runtime.take(@pool_index) }
+      @runtime.try_take(@pool_index) || Thread.handle_interrupt(ON_BLOCKING) { @runtime.take(@pool_index) }
     end
 
     def account_for(claim)

@@ -15,7 +15,7 @@ RSpec.describe Bench::ManyJobs, :database do
       INSERT INTO good_jobs (id, active_job_id, queue_name, priority, serialized_params, scheduled_at, created_at, updated_at, job_class)
       VALUES ($1, $1, 'default', 3, $2, LOCALTIMESTAMP, LOCALTIMESTAMP, LOCALTIMESTAMP, $3)
     SQL
-    described_class.new(connection, id)
+    described_class.of(connection, id)
   end
 
   def rows(columns, order: "scheduled_at, id")

@@ -3,7 +3,7 @@
 require_relative "../../bench/support/command_line"
 
 RSpec.describe Bench::Plot do
-  subject(:svg) { described_class.new(results, Bench::Scenario.all).svg }
+  subject(:svg) { described_class.new(Bench::Results.new(results, Bench::Scenario.all)).svg }
 
   let(:context) { { ruby: "3.3", rails: "7.2", postgres: "17", cpus: 2, commit: "abc", load: 0.5 } }
   let(:results) do
@@ -22,10 +22,16 @@ RSpec.describe Bench::Plot do
     expect(svg).not_to include "jobs_per_second", "gone"
   end
 
+  it "draws what must not be at all: nothing where there is none, and a long bar where there is some" do
+    chaos = { scenario: "chaos", options: {}, figures: { lost: 0, overwritten: 2 }, context: context }
+    svg = described_class.new(Bench::Results.new([chaos], Bench::Scenario.all)).svg
+    expect(svg).to match(/<rect class="met"[^>]* width="0.0"/).and match(/<rect class="missed"[^>]* width="[1-9]/)
+  end
+
   it "says so if the runs were not those that are made for it" do
     expect(svg).to include "commit abc; in other sizes than usual<"
     results.replace(results.first(2))
-    expect(described_class.new(results, Bench::Scenario.all).svg).to include "commit abc<"
+    expect(described_class.new(Bench::Results.new(results, Bench::Scenario.all)).svg).to include "commit abc<"
   end
 
   it "says of each what it is, what it should be, and whether it is" do
@@ -54,5 +60,17 @@ RSpec.describe Bench::Goal do
 
   it "is nothing where the text has no limit" do
     expect([described_class.parse("flat"), described_class.parse("1")]).to all be_nil
+  end
+end
+
+RSpec.describe Bench::Sheet do
+  let(:results) do
+    [{ scenario: "latency", options: {}, figures: { p50_ms: 1.5, ratio_p50: 1.25 }, spread: { p50_ms: [1.25, 2000.5] },
+       context: { ruby: "3.3", rails: "7.2", postgres: "17", cpus: 2, commit: "abc", load: 0.5 } }]
+  end
+
+  it "gives each figure a row, with its spread, its goal and whether that is met, and the run's name once" do
+    rows = described_class.new(Bench::Results.new(results, Bench::Scenario.all)).markdown.lines(chomp: true)
+    expect(rows.last(2)).to match ["| latency | `p50_ms` | 1.5 | 1.25 – 2,000.5 |  |  |", /\A\|  \| `ratio_p50` \| 1.25 \|  \| ≤ 1.5 \| met \|\z/]
   end
 end

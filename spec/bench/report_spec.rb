@@ -52,8 +52,8 @@ RSpec.describe Bench::CommandLine do
     %w[noop 5] => /"5" is no option/,
     %w[noop --peer resque] => /invalid argument: --peer resque/,
     %w[footprint --peer que] => /footprint does not compare with peers/,
-    %w[plot] => /plot draws a FILE/,
-    %w[plot nowhere.json] => /nowhere.json cannot be drawn: No such file/
+    %w[plot] => /plot shows a FILE/,
+    %w[plot nowhere.json] => /nowhere.json cannot be shown: No such file/
   }.each do |arguments, message|
     it "refuses #{arguments.join(" ")}, and says what is wrong" do
       status = nil

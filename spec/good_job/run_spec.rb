@@ -155,10 +155,17 @@ RSpec.describe GoodJob::Run do
     end
   end
 
-  it "has to be counted first when the attempt before it died and the claim did not count it" do
-    counted = [{ stamped: false, interrupted_at: 1 }, { stamped: true, interrupted_at: 1 }, { stamped: false }].map do |claim|
-      described_class.new({ id: "1" }.merge(claim)).counted_first?
+  it "has to be counted first where the runtime says so, and where its class includes InterruptErrors" do
+    payload = MouseJob.new.serialize.to_json
+    counted = [{ stamp_first: true }, { stamped: true }, {}].map do |claim|
+      described_class.new({ id: "1", serialized_params: payload }.merge(claim)).counted_first?
     end
     expect(counted).to eq [true, false, false]
+    MouseJob.include(GoodJob::ActiveJobExtensions::InterruptErrors)
+    GoodJob::ActiveJobExtensions::InterruptErrors.forget
+    expect(described_class.new({ id: "1", serialized_params: payload })).to be_counted_first
+    expect(described_class.new({ id: "1", serialized_params: payload, stamped: true })).not_to be_counted_first
+  ensure
+    GoodJob::ActiveJobExtensions::InterruptErrors.forget
   end
 end

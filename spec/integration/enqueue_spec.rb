@@ -138,10 +138,10 @@ RSpec.describe "Enqueueing", :database, :integration do
 
     it "is one statement, the announcement included" do
       RecordJob.perform_later # connects and prepares
-      expect(statements { RecordJob.perform_later }).to match [/\AWITH inserted AS \( INSERT INTO "good_jobs".*pg_notify/m]
+      expect(statements { RecordJob.perform_later }).to match [/\AINSERT INTO "good_jobs".*pg_notify/m]
       expect(statements { RecordJob.set(wait: 60).perform_later }.size).to eq 1
       in_transaction = statements { record_class.transaction { RecordJob.perform_later } }
-      expect(in_transaction.map { |sql| sql[/\A\w+/] }).to eq %w[BEGIN WITH COMMIT]
+      expect(in_transaction.map { |sql| sql[/\A\w+/] }).to eq %w[BEGIN INSERT COMMIT]
     end
 
     it "announces its queue and time, whether it is due or not" do

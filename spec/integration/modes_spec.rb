@@ -121,6 +121,45 @@ RSpec.describe "Modes of execution", :database, :integration do
     end
   end
 
+  describe "async in Puma whose first worker forks the others" do
+    # @return [Hash{Integer => Integer}] the workers' pids by their number, the latest of each
+    def workers(server)
+      server.output.scan(/Worker (\d) \(PID: (\d+)\) booted/).to_h { |pair| pair.map { |number| Integer(number) } }
+    end
+
+    def expect_jobs_to_run(server)
+      wait_until("their process rows, and only these", limit_seconds: 30) { registered_pids.sort == workers(server).values.sort }
+      jobs = Array.new(4) { LatchedJob.perform_later(latch.path) }
+      wait_until("all threads of both to be busy") { SpecRun.where(job_id: jobs.map(&:job_id), event: "started").count == 4 }
+      expect(SpecRun.where(job_id: jobs.map(&:job_id)).group(:pid).count).to eq(workers(server).values.to_h { |pid| [pid, 2] })
+      latch.open
+      wait_until_finished(*jobs)
+      File.delete(latch.path)
+      jobs
+    end
+
+    it "runs jobs in each, after the others are forked anew, and after a phased restart" do
+      server = puma(workers: 2, fork_worker: true, env: { "GOOD_JOB_MAX_THREADS" => "2" })
+      wait_until("two workers", limit_seconds: 30) { workers(server).size == 2 }
+      jobs = expect_jobs_to_run(server)
+
+      first = workers(server)
+      server.signal(:URG)
+      wait_until("another second worker", limit_seconds: 30) { workers(server)[1] != first[1] }
+      expect(workers(server)[0]).to eq first[0]
+      jobs.concat(expect_jobs_to_run(server))
+
+      server.signal(:USR1)
+      wait_until("two other workers", limit_seconds: 30) { (workers(server).values & first.values).empty? && workers(server)[1] }
+      jobs.concat(expect_jobs_to_run(server))
+
+      stop_server(server)
+      expect([registered_pids, sessions]).to eq [[], []]
+      expect(SpecRun.group(:job_id, :event).count.values.uniq).to eq [1]
+      expect(GoodJob::Job.succeeded.where(executions_count: 1).count).to eq jobs.size
+    end
+  end
+
   describe "a process that forks" do
     it "keeps its connections and goes on, and the child can enqueue" do
       script = ruby(<<~RUBY)

@@ -58,10 +58,15 @@ class Cluster
     wait_until("the cluster to start") { ready? || @server.expect_alive }
   end
 
-  # As a fast shutdown: sessions are terminated.
-  def stop
-    @server.signal(:INT)
+  # As a fast shutdown, sessions are terminated; as an immediate one (QUIT), they end without a word and the next start recovers.
+  def stop(signal = :INT)
+    @server.signal(signal)
     @server.wait
+  end
+
+  # @return [String] what the server has logged since its start
+  def log
+    @server.output
   end
 
   # @return [String] as superuser
@@ -90,6 +95,14 @@ class Cluster
   def remove
     @server&.remove
     FileUtils.remove_entry(directory)
+  end
+
+  # @return [Boolean] whether it takes connections
+  def ready?
+    PG.connect(url).close
+    true
+  rescue PG::ConnectionBad
+    false
   end
 
   private
@@ -122,13 +135,6 @@ class Cluster
     TCPServer.new("127.0.0.1", port).close
     true
   rescue SystemCallError
-    false
-  end
-
-  def ready?
-    PG.connect(url).close
-    true
-  rescue PG::ConnectionBad
     false
   end
 end

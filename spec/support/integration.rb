@@ -6,6 +6,7 @@ require_relative "database"
 require_relative "capsules"
 require_relative "latch"
 require_relative "spec_app"
+require_relative "gc_stress" if ENV["GC_STRESS"]
 Dir[File.join(__dir__, "app/app/{models,jobs}/*.rb")].each { |file| require file }
 
 # What the specs that run whole processes have in common: jobs that leave a trace, and a GoodJob whose settings every example finds as

@@ -21,8 +21,10 @@ module SpecApp
 
   # @param workers [Integer] 0: single mode
   # @param preload [Boolean] whether preload_app!
-  def puma(workers: 0, preload: false, env: {}, **options)
-    env = { "WEB_CONCURRENCY" => workers.to_s, "PRELOAD" => ("1" if preload), "GOOD_JOB_EXECUTION_MODE" => "async" }.merge(env)
+  # @param fork_worker [Boolean] whether the first worker forks the others
+  def puma(workers: 0, preload: false, fork_worker: false, env: {}, **options)
+    env = { "WEB_CONCURRENCY" => workers.to_s, "PRELOAD" => ("1" if preload), "FORK_WORKER" => ("1" if fork_worker),
+            "GOOD_JOB_EXECUTION_MODE" => "async" }.merge(env)
     launch("bundle", "exec", "puma", "--config", "config/puma.rb", "--config", Project.path("bin/support/puma_notify.rb").to_s, env: env, **options)
   end
 
@@ -34,6 +36,13 @@ module SpecApp
 
   def rails(*arguments, **options)
     launch("bin/rails", *arguments, **options)
+  end
+
+  # A process that loads the application for others and forks them: see spec/support/preloaders.
+  # @param file [String] its path there
+  def preloader(file, *arguments, mode:, **options)
+    launch("ruby", "-I", Project.path("spec/support").to_s, Project.path("spec/support/preloaders/#{file}").to_s, *arguments,
+           env: { "GOOD_JOB_EXECUTION_MODE" => mode }, **options)
   end
 
   # A plain Ruby process with the gem, Active Record and the jobs of the application, but without Rails.

@@ -3,7 +3,7 @@
 -- Params: $1 uuid by whom   $2 timestamp the caller's now: what is due goes by its clock, so that time travel in tests works
 --         $3 uuid only this job, or NULL   $4 text only these queues, an array literal, or NULL   $5 text not these queues, likewise
 --         $6 bool whether the queues of $4 go in the order given
--- Answer: the claim, or no row.
+-- Answer: the claim, with the start of an attempt that was cut short in µs, or no row.
 -- Index:  index_good_jobs_for_claim, index_good_jobs_for_claim_by_queue, primary key
 -- Form:   one job at a time and a sort by position: this runs in tests and consoles. Workers claim by claim_jobs.sql.
 WITH candidate AS MATERIALIZED (
@@ -29,4 +29,4 @@ SET locked_by_id     = $1::uuid,
 FROM candidate
 WHERE job.id = candidate.id
 RETURNING job.id, job.serialized_params::text AS serialized_params, job.concurrency_key, job.labels::text AS labels, job.queue_name,
-          job.job_class, job.executions_count, candidate.performed_at IS NOT NULL AS interrupted
+          job.job_class, job.executions_count, (EXTRACT(EPOCH FROM candidate.performed_at::timestamptz) * 1000000)::int8 AS interrupted_at

@@ -27,10 +27,10 @@ WITH RECURSIVE priorities AS (
   WHERE priorities.priority IS NOT NULL
 ),
 due AS (
-  SELECT job.id, job.performed_at
+  SELECT job.id, job.performed_at, job.lock_type
   FROM priorities
   CROSS JOIN LATERAL (
-    SELECT id, performed_at
+    SELECT id, performed_at, lock_type
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
       AND {jobs}.priority = priorities.priority
@@ -42,9 +42,9 @@ due AS (
     FOR NO KEY UPDATE SKIP LOCKED
   ) AS job
   UNION ALL
-  SELECT unprioritized.id, unprioritized.performed_at
+  SELECT unprioritized.id, unprioritized.performed_at, unprioritized.lock_type
   FROM (
-    SELECT id, performed_at
+    SELECT id, performed_at, lock_type
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
       AND {jobs}.priority IS NULL
@@ -58,5 +58,5 @@ due AS (
   LIMIT $2::int4
 ),
 candidates AS MATERIALIZED (
-  SELECT id, performed_at, row_number() OVER () AS position FROM due
+  SELECT id, performed_at, lock_type, row_number() OVER () AS position FROM due
 )

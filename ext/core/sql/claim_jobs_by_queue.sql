@@ -5,7 +5,7 @@
 -- Form:   as claim_jobs.sql, one level deeper: queue, then priority, then jobs, each pulled only while LIMIT asks for more. A million
 --         ready jobs of other queues are never read.
 WITH due AS (
-  SELECT job.id, job.performed_at
+  SELECT job.id, job.performed_at, job.lock_type
   FROM unnest($4::text[]) WITH ORDINALITY AS queue (name, position)
   CROSS JOIN LATERAL (
     WITH RECURSIVE priorities AS (
@@ -24,10 +24,10 @@ WITH due AS (
       FROM priorities
       WHERE priorities.priority IS NOT NULL
     )
-    SELECT prioritized.id, prioritized.performed_at
+    SELECT prioritized.id, prioritized.performed_at, prioritized.lock_type
     FROM priorities
     CROSS JOIN LATERAL (
-      SELECT id, performed_at
+      SELECT id, performed_at, lock_type
       FROM {jobs}
       WHERE finished_at IS NULL AND locked_by_id IS NULL
         AND queue_name = queue.name
@@ -38,9 +38,9 @@ WITH due AS (
       FOR NO KEY UPDATE SKIP LOCKED
     ) AS prioritized
     UNION ALL
-    SELECT unprioritized.id, unprioritized.performed_at
+    SELECT unprioritized.id, unprioritized.performed_at, unprioritized.lock_type
     FROM (
-      SELECT id, performed_at
+      SELECT id, performed_at, lock_type
       FROM {jobs}
       WHERE finished_at IS NULL AND locked_by_id IS NULL
         AND queue_name = queue.name
@@ -54,5 +54,5 @@ WITH due AS (
   LIMIT $2::int4
 ),
 candidates AS MATERIALIZED (
-  SELECT id, performed_at, row_number() OVER () AS position FROM due
+  SELECT id, performed_at, lock_type, row_number() OVER () AS position FROM due
 )

@@ -7,10 +7,10 @@
 -- Form:   as claim_jobs_onward.sql. Both ends of the range are rows that begin with the queue: with equalities in their place the planner
 --         has been seen to prefer the index that does not, and to read the jobs of all other queues.
 WITH due AS (
-  SELECT job.id, job.performed_at
+  SELECT job.id, job.performed_at, job.lock_type
   FROM unnest($4::text[], $5::int4[], $6::timestamptz[], $7::uuid[]) AS mark (queue, priority, at, id)
   CROSS JOIN LATERAL (
-    SELECT {jobs}.id, performed_at
+    SELECT {jobs}.id, performed_at, lock_type
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
       AND (queue_name, {jobs}.priority, scheduled_at, {jobs}.id) > (mark.queue, mark.priority, mark.at::timestamp, mark.id)
@@ -22,5 +22,5 @@ WITH due AS (
   LIMIT $2::int4
 ),
 candidates AS MATERIALIZED (
-  SELECT id, performed_at, row_number() OVER () AS position FROM due
+  SELECT id, performed_at, lock_type, row_number() OVER () AS position FROM due
 )

@@ -7,10 +7,10 @@
 -- Form:   the head of the index, whose entries may be those of jobs that have ended while a snapshot held somewhere keeps them from
 --         being forgotten, is not touched: each mark is one probe, in the middle of the index.
 WITH due AS (
-  SELECT job.id, job.performed_at
+  SELECT job.id, job.performed_at, job.lock_type
   FROM unnest($6::int4[], $7::timestamptz[], $8::uuid[]) AS mark (priority, at, id)
   CROSS JOIN LATERAL (
-    SELECT {jobs}.id, performed_at
+    SELECT {jobs}.id, performed_at, lock_type
     FROM {jobs}
     WHERE finished_at IS NULL AND locked_by_id IS NULL
       AND {jobs}.priority = mark.priority
@@ -25,5 +25,5 @@ WITH due AS (
   LIMIT $2::int4
 ),
 candidates AS MATERIALIZED (
-  SELECT id, performed_at, row_number() OVER () AS position FROM due
+  SELECT id, performed_at, lock_type, row_number() OVER () AS position FROM due
 )

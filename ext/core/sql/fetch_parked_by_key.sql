@@ -9,7 +9,7 @@ WITH clock AS (
   SELECT timezone($1::text, clock_timestamp()) AS now
 ),
 parked AS MATERIALIZED (
-  SELECT job.id, job.performed_at, job.scheduled_at
+  SELECT job.id, job.performed_at, job.scheduled_at, job.lock_type
   FROM {jobs} AS job
   WHERE job.finished_at IS NULL AND job.locked_by_id IS NULL AND job.locked_at IS NOT NULL AND job.concurrency_key = $2::text
     AND job.scheduled_at > (SELECT now FROM clock) AND job.scheduled_at <= (SELECT now FROM clock) + interval '10 minutes'
@@ -28,9 +28,9 @@ claimed AS (
       updated_at   = clock.now
   FROM parked, clock
   WHERE job.id = parked.id
-  RETURNING job.*, parked.scheduled_at AS place, parked.performed_at AS interrupted
+  RETURNING job.*, parked.scheduled_at AS place, parked.performed_at AS interrupted, parked.lock_type IS NOT NULL AS rescued
 )
-SELECT id, serialized_params::text AS serialized_params, concurrency_key, labels::text AS labels, queue_name, priority, job_class,
+SELECT id, serialized_params::text AS serialized_params, concurrency_key, labels::text AS labels, queue_name, priority, job_class, rescued,
        COALESCE(executions_count, 0) AS executions_count,
        round(extract(epoch FROM locked_at - timestamp '2000-01-01') * 1000000)::int8 AS token_us,
        round(extract(epoch FROM timezone($1::text, locked_at)) * 1000000)::int8 AS claimed_at,

@@ -4,7 +4,7 @@
 --         $3 job   $4 queue_name   $5 priority   $6 serialized_params (JSON)   $7 scheduled_at, NULL for now   $8 job_class
 --         $9 concurrency_key   $10 labels, each an array literal   $11 cron_key   $12 cron_at   $13 batch_id   $14 batch_callback_id
 --         $15 whether to announce it
--- Answer: the ids of the jobs inserted; one is missing when the same tick of a cron entry is there already.
+-- Answer: one row: how many were inserted; and if that is not all of them, because the same tick of a cron entry is there already, which.
 -- Index:  index_good_jobs_on_cron_key_and_cron_at_cond
 -- Form:   as insert_job.sql. The announcements must be read by the outer SELECT: a CTE that only selects runs only as far as it is read.
 WITH job AS (
@@ -33,5 +33,7 @@ announced AS (
   WHERE job.announce
   GROUP BY inserted.queue_name, inserted.priority, inserted.scheduled_at
 )
-SELECT id, (SELECT count(*) FROM announced) AS announcements
+SELECT count(*) AS inserted,
+       CASE WHEN count(*) < cardinality($3::uuid[]) THEN array_agg(id)::text END AS ids,
+       (SELECT count(*) FROM announced) AS announcements
 FROM inserted

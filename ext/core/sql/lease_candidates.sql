@@ -4,6 +4,7 @@
 -- Params: $1 uuid the claiming process   $3 int4 how many of the candidates start at once
 -- Index:  primary key
 -- Form:   the count stops at the end of its type: one row with an absurd value must not fail the claims of all others.
+--         A job without a lock that has a lock_type was rescued before it was on record as started (rescue_jobs.sql).
 UPDATE {jobs} AS job
 SET locked_by_id     = $1::uuid,
     locked_at        = LOCALTIMESTAMP,
@@ -18,6 +19,7 @@ RETURNING job.id,
           candidates.position,
           candidates.position <= $3::int4 AS stamped,
           candidates.performed_at::timestamptz AS interrupted_at,
+          candidates.lock_type IS NOT NULL AS rescued,
           job.executions_count,
           job.serialized_params::text,
           job.queue_name,

@@ -45,7 +45,15 @@ upcoming AS (
    FROM {jobs}
    WHERE finished_at IS NULL AND locked_by_id IS NULL
      AND {jobs}.priority IS NULL
-     AND scheduled_at > COALESCE($1::timestamptz::timestamp, LOCALTIMESTAMP) AND scheduled_at < 'infinity'
+     AND scheduled_at > $1::timestamptz::timestamp AND scheduled_at <= LOCALTIMESTAMP
+   ORDER BY priority, scheduled_at
+   LIMIT 1)
+  UNION ALL
+  (SELECT NULL, scheduled_at
+   FROM {jobs}
+   WHERE finished_at IS NULL AND locked_by_id IS NULL
+     AND {jobs}.priority IS NULL
+     AND scheduled_at > LOCALTIMESTAMP AND scheduled_at < 'infinity'
    ORDER BY priority, scheduled_at
    LIMIT 1)
 )

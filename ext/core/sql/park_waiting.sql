@@ -28,7 +28,6 @@ parked AS (
   SET scheduled_at = COALESCE(timezone($3::text, $4::timestamptz) + (ranked.place / GREATEST($5::int4, 1)) * $6::int8 * interval '1 microsecond',
                               GREATEST(job.scheduled_at, clock.now - interval '5 minutes') + interval '10 minutes'),
       locked_at    = job.scheduled_at,
-      lock_type    = NULL,
       updated_at   = clock.now
   FROM ranked, clock
   WHERE job.id = ranked.id

@@ -3,12 +3,15 @@
 -- Params: $1 uuid the asking process; $2 int8 grace in µs for a process whose session is gone (it may be reconnecting);
 --         $3 int8 silence in µs after which a process of ours is dead although its session lives (stopped, or cut off)
 --         $4 text the table's part of the processes' advisory lock keys, "good_job_processes-"; $5 text the jobs', "good_jobs-"
--- Answer: the jobs put back. Every process that listens is told, once a queue and priority.
--- Index:  index_good_jobs_on_locked_by_id
+--         $6 int4 the interruption in a row with which a job is discarded, or NULL: never
+-- Answer: the jobs, and whether each was put back or discarded. Every process that listens is told of those put back, once a queue and
+--         priority.
+-- Index:  index_good_jobs_on_locked_by_id; index_good_job_executions_on_active_job_id_and_created_at
 -- Form:   dead is a process that holds a session lock, once that is gone and its heartbeat is older than the grace; a process of ours
 --         that was silent for $3; a process of upstream's without a lock after upstream's 5 minutes; and an owner without any row
 --         whose claims are older than 5 minutes. A run that had started keeps performed_at, which tells the next attempt; a claim that had not
---         becomes what it was. A job whose own advisory lock is held runs, whoever holds it. The age of a process's heartbeat is asked
+--         becomes what it was, but for lock_type, which stays: its next run is counted before it starts, for it may have been the one that
+--         took the process down. A job whose own advisory lock is held runs, whoever holds it. The age of a process's heartbeat is asked
 --         again where its row is locked, since it may have beaten in between. A process some of whose jobs could not be put back (their rows are
 --         locked by somebody, or they run all the same) keeps its row, and is dead in the next round too. Ages are measured between moments, not between wall clocks: those jump with summer time.
 WITH lock AS MATERIALIZED (
@@ -43,7 +46,18 @@ orphaned AS MATERIALIZED (
     AND NOT EXISTS (SELECT FROM {processes} AS process WHERE process.id = job.locked_by_id)
 ),
 abandoned AS MATERIALIZED (
-  SELECT job.id, job.locked_by_id, job.locked_at, job.performed_at, COALESCE(job.performed_at >= job.locked_at, FALSE) AS started
+  SELECT job.id, job.locked_by_id, job.locked_at, job.performed_at, COALESCE(job.performed_at >= job.locked_at, FALSE) AS started,
+         CASE WHEN $6::int4 IS NOT NULL AND job.performed_at >= job.locked_at THEN 1 + (
+           SELECT count(*)
+           FROM {executions} AS earlier
+           WHERE earlier.active_job_id = COALESCE(job.active_job_id, job.id) AND earlier.error LIKE 'GoodJob::InterruptedError: %'
+             AND earlier.created_at > COALESCE((
+               SELECT max(ended.created_at)
+               FROM {executions} AS ended
+               WHERE ended.active_job_id = COALESCE(job.active_job_id, job.id)
+                 AND (ended.error IS NULL OR ended.error NOT LIKE ALL (ARRAY['GoodJob::InterruptedError: %', 'GoodJob::InterruptError: %']))
+             ), '-infinity')
+         ) END AS interruptions
   FROM {jobs} AS job
   WHERE job.locked_by_id IN (SELECT id FROM dead UNION ALL SELECT id FROM orphaned) AND job.finished_at IS NULL
     AND NOT EXISTS (SELECT FROM lock WHERE lock.key = ('x' || substr(md5($5::text || job.id::text), 1, 16))::bit(64)::int8)
@@ -53,21 +67,25 @@ rescued AS (
   UPDATE {jobs} AS job
   SET locked_by_id = NULL,
       locked_at    = NULL,
-      lock_type    = NULL,
+      lock_type    = CASE WHEN NOT abandoned.started THEN 1 END,
       updated_at   = LOCALTIMESTAMP,
-      error        = CASE WHEN abandoned.started
-                          THEN 'GoodJob::InterruptedError: Interrupted after starting perform at ''' || abandoned.performed_at || '''' ELSE job.error END,
-      error_event  = CASE WHEN abandoned.started THEN 0 ELSE job.error_event END
+      finished_at  = CASE WHEN abandoned.interruptions >= $6::int4 THEN LOCALTIMESTAMP END,
+      error        = CASE WHEN NOT abandoned.started THEN job.error
+                          WHEN abandoned.interruptions >= $6::int4
+                          THEN 'GoodJob::InterruptionLimitError: Interrupted after starting perform at ''' || abandoned.performed_at || ''' (' ||
+                               abandoned.interruptions || ' in a row, and max_interruptions is ' || $6::int4 || ')'
+                          ELSE 'GoodJob::InterruptedError: Interrupted after starting perform at ''' || abandoned.performed_at || '''' END,
+      error_event  = CASE WHEN NOT abandoned.started THEN job.error_event WHEN abandoned.interruptions >= $6::int4 THEN 5 ELSE 0 END
   FROM abandoned
   WHERE job.id = abandoned.id
   RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.priority, job.serialized_params, job.scheduled_at, job.created_at, job.error,
-            abandoned.started, abandoned.performed_at, abandoned.locked_by_id AS process_id
+            job.error_event, job.finished_at IS NOT NULL AS discarded, abandoned.started, abandoned.performed_at, abandoned.locked_by_id AS process_id
 ),
 recorded AS (
   INSERT INTO {executions} (active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
                             finished_at, error, error_event, process_id, duration)
   SELECT COALESCE(active_job_id, id), job_class, queue_name, serialized_params, COALESCE(scheduled_at, created_at),
-         performed_at, LOCALTIMESTAMP, LOCALTIMESTAMP, error, 0, process_id, LOCALTIMESTAMP - performed_at
+         performed_at, LOCALTIMESTAMP, LOCALTIMESTAMP, error, error_event, process_id, LOCALTIMESTAMP - performed_at
   FROM rescued
   WHERE started
 ),
@@ -86,6 +104,7 @@ notified AS MATERIALIZED (
            'scheduled_at', to_char(min(scheduled_at)::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
            'priority', priority)::text)
   FROM rescued
+  WHERE NOT discarded
   GROUP BY queue_name, priority
 )
-SELECT id, (SELECT count(*) FROM notified) AS notifications FROM rescued
+SELECT id, discarded, (SELECT count(*) FROM notified) AS notifications FROM rescued

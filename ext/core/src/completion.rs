@@ -29,12 +29,14 @@ pub struct Completion {
     /// Id of the execution row, drawn before the first flush, so that one whose answer was lost can be checked and repeated. Ascending in
     /// time, so that the index on it grows at one end.
     pub execution_id: Uuid,
+    /// Whether it was sent once already and the answer lost: it may be stored.
+    pub in_doubt: bool,
 }
 
 impl Completion {
     /// A run that has ended.
     pub fn new(ticket: Ticket, transition: Transition, started_at: Moment, duration: Duration) -> Self {
-        Self { ticket, transition, started_at, duration, execution_id: Uuid::nil() }
+        Self { ticket, transition, started_at, duration, execution_id: Uuid::nil(), in_doubt: false }
     }
 
     /// A claim that goes back as it was.
@@ -142,12 +144,14 @@ impl Unsaved {
         self.arrived.notified().await;
     }
 
-    /// Up to `limit` completions, oldest first, and all starts.
+    /// Up to `limit` completions, oldest first, and all starts. For the completer only: nobody else may take from the queue.
     pub fn drain(&self, limit: usize) -> (Vec<Completion>, Vec<Stamp>) {
-        let mut completions = self.completions.drain(limit);
+        // Counted before they leave the queue: nobody who asks in between must hear that nothing is unsaved.
+        let count = self.completions.level().buffered.min(limit);
+        self.storing.fetch_add(count, Ordering::SeqCst);
+        let mut completions = self.completions.drain(count);
         // Here and not where the run ends: that is a thread of the caller's, which has better things to do.
         completions.iter_mut().filter(|run| run.execution_id.is_nil()).for_each(|run| run.execution_id = Uuid::now_v7());
-        self.storing.fetch_add(completions.len(), Ordering::SeqCst);
         for _ in 0..self.room.level().waiting.min(completions.len()) {
             let _ = self.room.push_below((), UNSAVED_MAX);
         }
@@ -175,5 +179,56 @@ impl Unsaved {
     /// Whether all are stored.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::job::{Lease, Token};
+
+    fn completion() -> Completion {
+        let lease = Lease { job_id: Uuid::nil(), token: Token(0) };
+        let claimed_at = Moment(0);
+        Completion::unstarted(Ticket {
+            lease,
+            pool: 0,
+            stamped: false,
+            executions_count: 0,
+            interrupted_at: None,
+            rescued: false,
+            claimed_at,
+            received: Instant::now(),
+        })
+    }
+
+    #[test]
+    fn what_is_being_stored_counts_as_unsaved_from_the_first_moment_on() {
+        const ROUNDS: usize = 2_000;
+        let (unsaved, stored) = (Unsaved::default(), AtomicBool::new(true));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    while unsaved.drain(10).0.is_empty() {
+                        thread::yield_now();
+                    }
+                    stored.store(true, Ordering::SeqCst);
+                    unsaved.stored(1);
+                }
+            });
+            let too_soon = |_round: &usize| {
+                while !unsaved.is_empty() {
+                    thread::yield_now();
+                }
+                let too_soon = !stored.swap(false, Ordering::SeqCst);
+                unsaved.push_regardless(completion());
+                too_soon
+            };
+            assert_eq!((0..ROUNDS).filter(too_soon).count(), 0);
+        });
     }
 }

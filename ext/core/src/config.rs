@@ -25,6 +25,7 @@ pub struct RawConfig {
     listen: bool,
     tell_notifications: bool,
     lock_strategy: String,
+    max_interruptions: Option<i64>,
     process_state: String,
 }
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub listen: bool,
     /// Whether each notification is an event: one wakes a thread of the caller's.
     pub tell_notifications: bool,
+    /// The interruption in a row with which a job is discarded; `None`: never.
+    pub max_interruptions: Option<i32>,
     /// What the process row says of this process, without what the runtime adds.
     pub process_state: serde_json::Map<String, serde_json::Value>,
 }
@@ -75,12 +78,14 @@ impl TryFrom<RawConfig> for Config {
                 schema_search_path: raw.session.schema_search_path,
                 variables: raw.session.variables.into_iter().collect(),
                 application_name: raw.session.application_name,
+                writes: true,
             },
             tables: raw.tables,
             pools: pools(&raw.queues, max_threads(raw.max_threads)?)?,
             poll_interval: poll_interval(raw.poll_interval_us)?,
             listen: raw.listen,
             tell_notifications: raw.tell_notifications,
+            max_interruptions: max_interruptions(raw.max_interruptions)?,
             process_state: process_state(&raw.process_state)?,
         })
     }
@@ -106,6 +111,15 @@ fn poll_interval(interval_us: Option<i64>) -> Result<Option<Duration>, Error> {
         .map(|us| match u64::try_from(us) {
             Ok(us) if us > 0 => Ok(Duration::from_micros(us)),
             _ => Err(Error::invalid_input(format!("poll_interval_us must be greater than 0, or nil for no polling; it is {us}"))),
+        })
+        .transpose()
+}
+
+fn max_interruptions(count: Option<i64>) -> Result<Option<i32>, Error> {
+    count
+        .map(|count| match i32::try_from(count) {
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err(Error::invalid_input(format!("max_interruptions must be from 1 to {}, or nil for no limit; it is {count}", i32::MAX))),
         })
         .transpose()
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
 
@@ -58,6 +59,18 @@ pub enum Event {
         /// The jobs.
         job_ids: Vec<String>,
     },
+    /// Jobs were discarded because they had been cut short too often.
+    Discarded {
+        /// The jobs.
+        job_ids: Vec<String>,
+    },
+    /// The caller's threads run again, after a time in which none could.
+    Unblocked {
+        /// For how long none could, in µs.
+        blocked_us: u64,
+        /// The runs that were under way meanwhile: "class id".
+        runs: Vec<String>,
+    },
     /// Something failed that will be tried again, or a row could not be stored as it was.
     Error {
         /// What happened and what is done about it.
@@ -92,6 +105,13 @@ impl Events {
                 Err(QueueClosed) => return,
             };
             event = refused;
+        }
+    }
+
+    /// Tells of discarded jobs, if there are any.
+    pub fn tell_discarded(&self, job_ids: &[Uuid]) {
+        if !job_ids.is_empty() {
+            self.tell(Event::Discarded { job_ids: job_ids.iter().map(ToString::to_string).collect() });
         }
     }
 

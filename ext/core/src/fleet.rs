@@ -1,7 +1,8 @@
 //! The processes that run jobs of this queue, this one included: how many there are, and what follows from it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How much longer the processes of a fleet may take to answer an announcement, for each process more.
 const STAGGER_PER_PROCESS: Duration = Duration::from_micros(300);
@@ -14,12 +15,23 @@ const STAGGER_MAX: Duration = Duration::from_millis(10);
 #[derive(Debug, Default)]
 pub struct Fleet {
     others: AtomicU32,
+    silent_at: Mutex<Option<Instant>>,
 }
 
 impl Fleet {
     /// Takes note of how many processes there are.
     pub fn set_size(&self, processes: u32) {
         self.others.store(processes.saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Takes note that this process could not say that it lives: whatever kept it may have kept the others too.
+    pub fn note_silence(&self) {
+        *self.silent_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether that was less than `age` ago.
+    pub fn was_silent_since_less_than(&self, age: Duration) -> bool {
+        self.silent_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < age)
     }
 
     /// How long to put off a claim for what has been announced. All processes hear it in the same moment, and one of them will get the
@@ -36,6 +48,15 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn remembers_that_it_could_not_say_that_it_lives() {
+        let fleet = Fleet::default();
+        assert!(!fleet.was_silent_since_less_than(Duration::MAX));
+        fleet.note_silence();
+        assert!(fleet.was_silent_since_less_than(Duration::from_secs(10)));
+        assert!(!fleet.was_silent_since_less_than(Duration::ZERO));
+    }
 
     /// The longest of many delays.
     fn longest(processes: u32) -> Option<Duration> {

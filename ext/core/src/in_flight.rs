@@ -39,17 +39,24 @@ struct Runs {
 
 impl InFlight {
     /// Takes note of a run that begins; gives its number.
-    pub(crate) fn begin(&self, ticket: Ticket, job: JobRow) -> u64 {
+    pub(crate) fn begin(&self, ticket: Ticket, job: JobRow, started: Instant) -> u64 {
         let mut runs = self.lock();
         runs.last_number += 1;
         let number = runs.last_number;
-        runs.by_number.insert(number, Run { ticket, job: Arc::new(job), started: Instant::now() });
+        runs.by_number.insert(number, Run { ticket, job: Arc::new(job), started });
         number
     }
 
     /// A run that is under way.
     pub(crate) fn find(&self, number: u64) -> Option<Run> {
         self.lock().by_number.get(&number).cloned()
+    }
+
+    /// The longest runs under way, `limit` at most: class and id.
+    pub(crate) fn describe(&self, limit: usize) -> Vec<String> {
+        let runs = self.lock();
+        let name = |run: &Run| format!("{} {}", run.job.job_class.as_deref().unwrap_or("job"), run.ticket.lease.job_id);
+        runs.by_number.values().take(limit).map(name).collect()
     }
 
     /// Takes a run out: it has ended.

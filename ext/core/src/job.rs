@@ -5,7 +5,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 /// A moment in µs since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(pub i64);
 
 /// `locked_at` exactly as Postgres stores it (µs since 2000-01-01, no time zone). Only ever compared for equality: it tells this
@@ -35,6 +35,8 @@ pub struct Ticket {
     pub executions_count: i32,
     /// `performed_at` before the claim: set if an earlier attempt was cut short.
     pub interrupted_at: Option<Moment>,
+    /// Whether a process died that held the job and had not put on record that it started: it may have, and have been the cause.
+    pub rescued: bool,
     /// When the claim statement ran, by the database's clock.
     pub claimed_at: Moment,
     /// When the claim arrived here.

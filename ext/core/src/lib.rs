@@ -4,7 +4,7 @@
 //! In reading order:
 //!
 //! - words: [`job`] (a claim and its lease), [`outcome`] (how a run ended), [`transition`] (what that changes), [`queue_selector`],
-//!   [`pool`], [`pace`] and [`frontier`], [`config`], [`event`], [`phase`], [`error`];
+//!   [`pool`], [`pace`] and [`frontier`], [`config`], [`event`], [`phase`], [`pulse`], [`error`];
 //! - `postgres`: how to get to the database (`conninfo`, `passfile`, `tls`, `connection`, `link`) and what to say there (`sql`,
 //!   `values`, `store`, the only file that runs SQL);
 //! - `services`: one thing each that the runtime does by itself;
@@ -36,6 +36,7 @@ pub mod pace;
 pub mod phase;
 pub mod pool;
 pub mod postgres;
+pub mod pulse;
 pub mod queue_selector;
 pub mod runtime;
 mod services;

@@ -10,9 +10,10 @@ use tokio::task::JoinHandle;
 use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
+use crate::job::Moment;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
-use crate::postgres::link::{Link, QueryError};
+use crate::postgres::link::{Complaints, Link, QueryError};
 use crate::postgres::store::Store;
 use crate::runtime::Shared;
 use crate::services::claimer::Claimer;
@@ -21,12 +22,15 @@ use crate::services::heartbeat::Heartbeat;
 use crate::services::listener::Listener;
 use crate::services::rescuer::Rescuer;
 use crate::services::scheduler::Scheduler;
+use crate::services::watch::Watch;
 use crate::transition::Transition;
 
 /// Most notifications that wait to be heard; more would only say once again that there is work.
 const EARS_MAX: usize = 1_000;
 /// Pause before a service that panicked is started again.
 const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// Longest that the end waits for the database to hear of it.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How often to look again for tables that are missing.
 const MISSING_TABLES_DELAY: Duration = Duration::from_secs(2);
 
@@ -65,7 +69,8 @@ impl Operation {
         let store = Arc::new(Store::new(shared.process_id, Arc::clone(&shared.config)));
         let (ears, heard) = mpsc::channel(EARS_MAX);
         let (deaf, _) = mpsc::channel(1);
-        let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&shared.events), ears));
+        let complaints = Arc::new(Complaints::new(Arc::clone(&shared.events)));
+        let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&complaints), ears));
         let listen = link("listen", ears);
         let clock = Arc::new(DatabaseClock::default());
         let sooner = Arc::new(Sooner::default());
@@ -131,7 +136,8 @@ impl Operation {
     async fn try_to_get_ready(&self) -> Result<Vec<String>, QueryError> {
         let missing = self.store.missing_tables(&self.claim).await?;
         if missing.is_empty() {
-            self.heartbeat.run_once().await?;
+            // Together, since each waits for the server, which starts a backend or plans. The first job waits for none of it again.
+            tokio::try_join!(self.heartbeat.run_once(), self.store.rehearse_claims(&self.claim), self.store.rehearse_ends(&self.finish))?;
         }
         Ok(missing)
     }
@@ -154,10 +160,17 @@ impl Operation {
         let _ = completer.await;
 
         others.iter().for_each(JoinHandle::abort);
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.store.deregister(&self.finish)).await;
+        let _ = tokio::time::timeout(FAREWELL, self.take_leave()).await;
         for link in [&self.listen, &self.claim, &self.finish] {
             link.close().await;
         }
+    }
+
+    /// Whatever this process still holds was claimed by a statement whose answer was lost. Nobody would miss these claims for minutes once
+    /// its row is gone.
+    async fn take_leave(&self) -> Result<(), QueryError> {
+        self.store.recover(&self.finish, Duration::ZERO, Moment(0), &[]).await?;
+        self.store.deregister(&self.finish).await
     }
 
     fn start_claimers(&self) -> Vec<JoinHandle<()>> {
@@ -207,7 +220,13 @@ impl Operation {
             link: Arc::clone(&self.claim),
             ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
+            fleet: Arc::clone(&self.heartbeat.fleet),
             recovered_at: Mutex::default(),
+        });
+        let watch = Arc::new(Watch {
+            pulse: Arc::clone(&self.shared.pulse),
+            in_flight: Arc::clone(&self.shared.in_flight),
+            events: Arc::clone(&self.shared.events),
         });
         let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));
         let phase = || self.shared.phase.subscribe();
@@ -216,6 +235,7 @@ impl Operation {
             self.supervise("heartbeat", move || Arc::clone(&heartbeat).run()),
             self.supervise("scheduler", move || Arc::clone(&scheduler).run(scheduler_phase.clone())),
             self.supervise("rescuer", move || Arc::clone(&rescuer).run(rescuer_phase.clone())),
+            self.supervise("watch", move || Arc::clone(&watch).run()),
         ];
         if self.shared.config.listen {
             others.push(self.supervise("listener", move || Arc::clone(&listener).run(listener_phase.clone())));

@@ -13,6 +13,9 @@ const SHORT_RUN_MAX: Duration = Duration::from_millis(20);
 /// jobs are short, and quick to believe that they are not.
 const WEIGHT_SHORTER: u64 = 8;
 const WEIGHT_LONGER: u64 = 2;
+/// The first runs of a process load what Rails loads but once: they say little about those that follow, and are soon outweighed.
+const FIRST_RUNS: u64 = 16;
+const WEIGHT_AMONG_FIRST: u64 = 2;
 /// "Nothing measured yet".
 const UNKNOWN: u64 = u64::MAX;
 
@@ -20,11 +23,12 @@ const UNKNOWN: u64 = u64::MAX;
 #[derive(Debug)]
 pub struct Pace {
     average_ns: AtomicU64,
+    runs: AtomicU64,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { average_ns: AtomicU64::new(UNKNOWN) }
+        Self { average_ns: AtomicU64::new(UNKNOWN), runs: AtomicU64::new(0) }
     }
 }
 
@@ -33,10 +37,11 @@ impl Pace {
     pub fn record(&self, run: Duration) {
         let sample = u64::try_from(run.as_nanos()).unwrap_or(UNKNOWN - 1);
         let average = self.average_ns.load(Ordering::Relaxed);
+        let among_first = self.runs.fetch_add(1, Ordering::Relaxed) < FIRST_RUNS;
         let next = match average {
             UNKNOWN => sample,
             _ if sample > average => average + (sample - average) / WEIGHT_LONGER,
-            _ => average - (average - sample) / WEIGHT_SHORTER,
+            _ => average - (average - sample) / if among_first { WEIGHT_AMONG_FIRST } else { WEIGHT_SHORTER },
         };
         self.average_ns.store(next, Ordering::Relaxed);
     }
@@ -78,6 +83,16 @@ mod tests {
     fn long_runs_are_never_hoarded() {
         assert_eq!(pace(&[Duration::from_millis(20); 4]).prefetch(5), 0);
         assert_eq!(pace(&[Duration::from_secs(3600)]).prefetch(25), 0);
+    }
+
+    #[test]
+    fn the_slow_first_run_of_a_process_is_soon_forgotten() {
+        let pace = pace(&[Duration::from_millis(15)]);
+        assert!(pace.prefetch(5) < 5);
+        for _ in 0..8 {
+            pace.record(Duration::from_micros(50));
+        }
+        assert_eq!(pace.prefetch(5), PREFETCH_MAX);
     }
 
     #[test]

@@ -219,4 +219,112 @@ mod tests {
         assert!(!QueueSelector::Exclude(names(&["mice"])).matches(Some("mice")));
         assert!(QueueSelector::All.matches(None));
     }
+
+    mod properties {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Anything at all, and strings made of what the grammar is made of: those get further into it.
+        fn any_text() -> impl Strategy<Value = String> {
+            prop_oneof![".*", "[ab*:;,+\\- 0-9\u{a0}ä]{0,24}"]
+        }
+
+        fn name() -> impl Strategy<Value = String> {
+            "[a-z_.ä*-]{0,6}[a-z]"
+        }
+
+        /// A pool in the user's words, and what it means.
+        fn pool() -> impl Strategy<Value = PoolSpec> {
+            let sign = prop_oneof![Just(""), Just("+"), Just("-")];
+            let names = proptest::collection::hash_set(name(), 1..4).prop_map(Vec::from_iter);
+            (sign, names, proptest::option::of(1..=THREADS_MAX)).prop_filter_map(
+                "a sign belongs to the list",
+                |(sign, names, max_threads)| {
+                    let written = format!("{sign}{}", names.join(","));
+                    let queues = match sign {
+                        "+" => QueueSelector::Ordered(names),
+                        "-" => QueueSelector::Exclude(names),
+                        _ if written.starts_with('-') => return None,
+                        _ => QueueSelector::Include(names),
+                    };
+                    Some(PoolSpec { name: written, queues, max_threads })
+                },
+            )
+        }
+
+        fn print(pools: &[PoolSpec]) -> String {
+            let pools = pools.iter().map(|pool| match pool.max_threads {
+                Some(threads) => format!("{}:{threads}", pool.name),
+                None => pool.name.clone(),
+            });
+            pools.collect::<Vec<_>>().join(";")
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+            #[test]
+            fn any_text_is_read_or_refused_with_a_reason_that_quotes_it(text in any_text()) {
+                if let Err(error) = parse(&text) {
+                    prop_assert!(error.is_invalid_input());
+                    prop_assert!(error.to_string().contains(&format!("{:?}", text.trim())), "{}", error);
+                }
+            }
+
+            #[test]
+            fn what_is_read_prints_as_what_is_read_again(text in any_text()) {
+                if let Ok(pools) = parse(&text) {
+                    prop_assert_eq!(parse(&print(&pools)).unwrap(), pools);
+                }
+            }
+
+            #[test]
+            fn what_is_printed_is_read_as_it_was(pools in proptest::collection::vec(pool(), 1..5)) {
+                prop_assert_eq!(parse(&print(&pools)).unwrap(), pools);
+            }
+
+            #[test]
+            fn every_pool_has_a_name_threads_within_bounds_and_a_list_without_repeats(text in any_text()) {
+                for pool in parse(&text).unwrap_or_default() {
+                    prop_assert!(!pool.name.is_empty());
+                    prop_assert!(pool.max_threads.is_none_or(|threads| (1..=THREADS_MAX).contains(&threads)));
+                    let (QueueSelector::Include(names) | QueueSelector::Ordered(names) | QueueSelector::Exclude(names)) = &pool.queues else {
+                        continue;
+                    };
+                    prop_assert!(!names.is_empty());
+                    prop_assert!(names.iter().all(|name| !name.is_empty() && name != "*" && name.trim() == name));
+                    prop_assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), names.len());
+                }
+            }
+
+            #[test]
+            fn a_queue_belongs_to_a_list_or_to_all_but_that_list_never_to_both(text in any_text(), queue in proptest::option::of(name())) {
+                for PoolSpec { queues, .. } in parse(&text).unwrap_or_default() {
+                    let (QueueSelector::Include(names) | QueueSelector::Ordered(names) | QueueSelector::Exclude(names)) = queues else {
+                        continue;
+                    };
+                    let queue = queue.as_deref();
+                    let included = QueueSelector::Include(names.clone()).matches(queue);
+                    prop_assert_eq!(QueueSelector::Ordered(names.clone()).matches(queue), included);
+                    prop_assert_eq!(QueueSelector::Exclude(names).matches(queue), !included);
+                }
+            }
+
+            #[test]
+            fn a_pool_looks_for_a_job_exactly_where_its_queue_has_a_place(text in any_text(), queue in name()) {
+                for PoolSpec { queues, .. } in parse(&text).unwrap_or_default() {
+                    let places: Vec<usize> = queues.places(Some(&queue)).collect();
+                    match queues.in_turn() {
+                        Some(names) => {
+                            prop_assert_eq!(places.len(), usize::from(queues.matches(Some(&queue))));
+                            prop_assert!(places.iter().all(|place| names[*place] == queue));
+                            prop_assert_eq!(queues.places(None).count(), names.len());
+                        }
+                        None => prop_assert_eq!(places, [0]),
+                    }
+                }
+            }
+        }
+    }
 }

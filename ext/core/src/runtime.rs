@@ -23,7 +23,8 @@ use crate::ledger::Ledger;
 use crate::operation;
 use crate::outcome::Outcome;
 use crate::phase::Phase;
-use crate::pool::Pool;
+use crate::pool::{Pool, BUFFER_AGE_MAX};
+use crate::pulse::Pulse;
 use crate::transition::{decide, Transition};
 use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
 
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     /// Told when waiting for the database has taken too long at a stop.
     pub(crate) abandoned: Notify,
     pub(crate) listening: Arc<AtomicBool>,
+    pub(crate) pulse: Arc<Pulse>,
     /// Closed when the thread has ended.
     stopped: WaitQueue<()>,
 }
@@ -67,6 +69,8 @@ pub struct Taken {
     pub interrupted_at: Option<Moment>,
     /// Whether the database knows that this run has started.
     pub stamped: bool,
+    /// Whether the database must know before it does: see [`Runtime::request_stamp`].
+    pub stamp_first: bool,
     /// Attempts begun before this one.
     pub executions_count: i32,
 }
@@ -85,6 +89,8 @@ pub struct Fetched {
     pub executions_count: i32,
     /// When an earlier attempt started that was cut short.
     pub interrupted_at: Option<i64>,
+    /// Whether it had been rescued before it was on record as started.
+    pub rescued: bool,
     /// `good_jobs.queue_name`.
     pub queue_name: Option<String>,
     /// `good_jobs.priority`.
@@ -116,6 +122,8 @@ pub struct Snapshot {
     listening: bool,
     pools: Vec<PoolSnapshot>,
     unsaved_outcomes: usize,
+    /// For how long none of the caller's threads could run.
+    blocked_us: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,6 +158,7 @@ impl Runtime {
             phase: watch::Sender::new(Phase::New),
             abandoned: Notify::new(),
             listening: Arc::default(),
+            pulse: Arc::default(),
             stopped: WaitQueue::default(),
         };
         Ok(Self { shared: Arc::new(shared), thread: Mutex::default() })
@@ -214,6 +223,7 @@ impl Runtime {
     fn begin(&self, pool: &Pool, claim: Claim) -> Taken {
         pool.run_started();
         let Claim { ticket, mut job } = claim;
+        let now = Instant::now();
         Taken {
             job_id: ticket.lease.job_id,
             serialized_params: job.serialized_params.take(),
@@ -221,8 +231,9 @@ impl Runtime {
             labels: job.labels.take(),
             interrupted_at: ticket.interrupted_at,
             stamped: ticket.stamped,
+            stamp_first: is_to_be_stamped_first(&ticket, now),
             executions_count: ticket.executions_count_unstarted(),
-            number: self.shared.in_flight.begin(ticket, job),
+            number: self.shared.in_flight.begin(ticket, job, now),
         }
     }
 
@@ -233,14 +244,16 @@ impl Runtime {
     pub fn adopt(&self, pool: usize, job: Fetched) -> Result<u64, Error> {
         let known = self.shared.pools.get(pool).ok_or_else(|| Error::invalid_input(format!("there is no pool {pool}")))?;
         let job_id = Uuid::parse_str(&job.id).map_err(|error| Error::invalid_input(format!("{:?} is no job's id: {error}", job.id)))?;
+        let now = Instant::now();
         let ticket = Ticket {
             lease: Lease { job_id, token: Token(job.token_us) },
             pool,
             stamped: false,
             executions_count: job.executions_count,
             interrupted_at: job.interrupted_at.map(Moment),
+            rescued: job.rescued,
             claimed_at: Moment(job.claimed_at),
-            received: Instant::now(),
+            received: now,
         };
         let row = JobRow {
             serialized_params: None,
@@ -254,7 +267,7 @@ impl Runtime {
         };
         self.shared.ledger.enter(&ticket);
         known.run_started();
-        Ok(self.shared.in_flight.begin(ticket, row))
+        Ok(self.shared.in_flight.begin(ticket, row, now))
     }
 
     /// What is seldom asked of a job, and so is not handed over with it. `None` if there is no such run.
@@ -378,6 +391,26 @@ impl Runtime {
         self.shared.events.interrupt(wake);
     }
 
+    /// Waits for the question whether the caller's threads run. Whoever waits answers: [`Self::answer_pulse`].
+    pub fn next_pulse(&self, wake: &Wake) -> Waited<()> {
+        self.shared.pulse.next_question(wake)
+    }
+
+    /// The caller's threads run.
+    pub fn answer_pulse(&self) {
+        self.shared.pulse.answer();
+    }
+
+    /// Nobody answers any more.
+    pub fn leave_pulse(&self) {
+        self.shared.pulse.leave();
+    }
+
+    /// Ends the wait in [`Self::next_pulse`] that holds `wake`.
+    pub fn interrupt_next_pulse(&self, wake: &Wake) {
+        self.shared.pulse.interrupt(wake);
+    }
+
     /// How things stand.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
@@ -418,6 +451,7 @@ impl Shared {
     pub(crate) fn finish(&self) {
         self.unsaved.close();
         self.events.close();
+        self.pulse.close();
         self.stopped.close();
     }
 
@@ -429,6 +463,7 @@ impl Shared {
             listening: self.listening.load(Ordering::Relaxed),
             pools: self.pools.iter().map(|pool| PoolSnapshot::from(pool.as_ref())).collect(),
             unsaved_outcomes: self.unsaved.len(),
+            blocked_us: u64::try_from(self.pulse.silence().as_micros()).unwrap_or(u64::MAX),
         }
     }
 
@@ -439,6 +474,7 @@ impl Shared {
         let schedulers: Vec<_> = pools.iter().map(PoolSnapshot::as_scheduler).collect();
         state.insert("runtime".to_owned(), "good_job_rs".into());
         state.insert("schedulers".to_owned(), schedulers.into());
+        state.insert("ruby_blocked_seconds".to_owned(), self.pulse.silence().as_secs().into());
         let sum = |count: fn(&PoolSnapshot) -> u64| pools.iter().map(count).sum::<u64>();
         state.insert("total_succeeded_executions_count".to_owned(), sum(|pool| pool.succeeded).into());
         state.insert("total_errored_executions_count".to_owned(), sum(|pool| pool.errored).into());
@@ -483,10 +519,43 @@ impl PoolSnapshot {
     }
 }
 
+/// Whether a run must be on record as started before it starts: it follows one that was cut short, or the claim has lain for so long that
+/// this process must have stood still, and may have been taken for dead. The answer then tells whether the lease still holds.
+fn is_to_be_stamped_first(ticket: &Ticket, now: Instant) -> bool {
+    let is_stale = || now.saturating_duration_since(ticket.received) > 2 * BUFFER_AGE_MAX;
+    !ticket.stamped && (ticket.interrupted_at.is_some() || ticket.rescued || is_stale())
+}
+
 fn is_error(transition: &Transition) -> bool {
     match transition {
         Transition::Finish(failure) | Transition::Delete(failure) | Transition::Retry(failure, _) => failure.is_some(),
         Transition::Interrupt => true,
         Transition::Release | Transition::Park(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::job::{Lease, Token};
+
+    fn ticket(received: Instant) -> Ticket {
+        let lease = Lease { job_id: Uuid::nil(), token: Token(0) };
+        let (claimed_at, interrupted_at) = (Moment(0), None);
+        Ticket { lease, pool: 0, stamped: false, executions_count: 0, interrupted_at, rescued: false, claimed_at, received }
+    }
+
+    #[test]
+    fn a_run_is_on_record_first_when_it_follows_one_cut_short_or_the_process_may_have_been_taken_for_dead() {
+        let now = Instant::now() + Duration::from_secs(60);
+        let fresh = ticket(now - Duration::from_millis(400));
+        let stale = ticket(now - Duration::from_secs(20));
+        assert!(!is_to_be_stamped_first(&fresh, now));
+        assert!(is_to_be_stamped_first(&stale, now));
+        assert!(is_to_be_stamped_first(&Ticket { rescued: true, ..fresh.clone() }, now));
+        assert!(is_to_be_stamped_first(&Ticket { interrupted_at: Some(Moment(0)), ..fresh.clone() }, now));
+        assert!(!is_to_be_stamped_first(&Ticket { stamped: true, rescued: true, ..fresh }, now));
     }
 }

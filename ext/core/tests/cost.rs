@@ -4,11 +4,20 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use good_job_core::outcome::Outcome;
 use good_job_core::postgres::sql::{self, Tables};
+use good_job_core::runtime::Taken;
 use postgres::types::ToSql;
 use serde_json::Value;
 use support::queue::{stop, succeeded, worker, Queue};
 use uuid::Uuid;
+
+/// How long a short run lasts.
+const SHORT_RUN: Duration = Duration::from_micros(50);
 
 /// Jobs that a claim asks for.
 const LIMIT: i32 = 100;
@@ -97,4 +106,41 @@ fn claims_do_not_step_over_what_has_ended_behind_a_snapshot_that_is_held() {
     let entries: i64 = queue.rows(&format!("SELECT {read}"), &[])[0].get(0);
     assert!(entries >= JOBS, "{entries} entries read");
     assert!(entries < JOBS * 4, "{entries} entries read for {JOBS} jobs");
+}
+
+/// Runs that last as long as the shortest in Ruby.
+fn counting(runs: &Arc<AtomicI64>) -> impl Fn(&Taken) -> Outcome + Send + 'static {
+    let runs = Arc::clone(runs);
+    move |_| {
+        let end = Instant::now() + SHORT_RUN;
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+        runs.fetch_add(1, Ordering::Relaxed);
+        succeeded()
+    }
+}
+
+#[test]
+fn under_load_a_job_costs_a_fraction_of_a_transaction_and_is_stored_in_no_more_than_three_versions() {
+    const JOBS: i64 = 5_000;
+    let mut queue = Queue::create();
+    queue.jobs(JOBS, &[]);
+    let runtime = queue.runtime("*");
+    // Counted by Postgres for all sessions of the database, once they have ended.
+    let counts = "SELECT xact_commit, (SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'good_jobs') FROM pg_stat_database \
+                  WHERE datname = current_database()";
+    runtime.start().unwrap();
+    let runs = Arc::new(AtomicI64::new(0));
+    let working = worker(&runtime, 0, counting(&runs));
+    while runs.load(Ordering::Relaxed) < JOBS {
+        std::thread::yield_now();
+    }
+    stop(&runtime);
+    working.join().unwrap();
+    queue.wait_for_count("pg_stat_activity WHERE datname = current_database() AND application_name = 'good_job_core tests'", 0);
+    let row = &queue.rows(counts, &[])[0];
+    let (commits, updates): (i64, i64) = (row.get(0), row.get(1));
+    assert!(commits <= JOBS / 30, "{commits} transactions for {JOBS} jobs");
+    assert_eq!(updates, 2 * JOBS);
 }

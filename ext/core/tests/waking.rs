@@ -84,6 +84,39 @@ fn future_jobs_run_when_they_are_due_and_not_before() {
 }
 
 #[test]
+fn a_future_job_that_was_announced_while_nobody_listened_is_not_missed() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    // The connection that listens is lost, and cannot be replaced until the job has been announced.
+    queue.database.admit(false);
+    queue.rows("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()", &[]);
+    queue.job(&[("scheduled_at", "now_utc + interval '1 second'")]);
+    queue.client.batch_execute("NOTIFY good_job, ''").unwrap();
+    queue.database.admit(true);
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 1);
+    stop(&runtime);
+    waiting.join().unwrap();
+}
+
+#[test]
+fn a_job_without_a_priority_runs_in_time_though_another_has_just_become_due() {
+    let mut queue = Queue::create();
+    for delay in ["300 milliseconds", "500 milliseconds", "700 milliseconds"] {
+        queue.job(&[("scheduled_at", &format!("now_utc + interval '{delay}'")), ("priority", "NULL")]);
+    }
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let waiting = worker(&runtime, 0, |_| succeeded());
+    queue.wait_for_count("good_jobs WHERE finished_at IS NOT NULL", 3);
+    stop(&runtime);
+    waiting.join().unwrap();
+    assert_eq!(queue.count("good_jobs WHERE performed_at > scheduled_at + interval '500 milliseconds'"), 0);
+}
+
+#[test]
 fn terminated_connections_are_replaced_and_outcomes_survive_them() {
     let mut queue = Queue::create();
     let runtime = queue.runtime("*");
@@ -178,6 +211,21 @@ fn a_claim_of_its_own_that_it_never_heard_of_is_given_back() {
 }
 
 #[test]
+fn a_process_that_ends_leaves_no_claim_behind_that_it_never_heard_of() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, |event| matches!(event, Event::Ready { .. }));
+    let owner = format!("'{}'", runtime.process_id());
+    let id =
+        queue.job(&[("locked_by_id", owner.as_str()), ("locked_at", "now_utc"), ("performed_at", "now_utc"), ("executions_count", "1")]);
+    stop(&runtime);
+    assert_eq!(queue.column(id, "locked_by_id"), None);
+    assert_eq!(queue.column(id, "executions_count").as_deref(), Some("0"));
+    assert_eq!(queue.count("good_job_processes"), 0);
+}
+
+#[test]
 fn missing_tables_are_told_with_the_cure_and_waited_for() {
     let mut queue = Queue::create();
     queue.client.batch_execute("ALTER TABLE good_jobs RENAME TO elsewhere").unwrap();
@@ -227,6 +275,42 @@ fn a_process_that_has_just_reconnected_takes_nobody_for_dead() {
         ))
         .unwrap();
     wait_for_event(&runtime, listening);
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(queue.count(&format!("good_jobs WHERE locked_by_id = '{other}'")), 1);
+    stop(&runtime);
+}
+
+#[test]
+fn a_process_that_could_not_say_that_it_lives_takes_nobody_for_dead() {
+    let mut queue = Queue::create();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let beat = |queue: &mut Queue| queue.rows("SELECT updated_at::text FROM good_job_processes", &[])[0].get::<_, String>(0);
+    let first = beat(&mut queue);
+    // A disk is full: no process can write that it lives.
+    queue
+        .client
+        .batch_execute(
+            "CREATE SEQUENCE attempts; \
+             CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('attempts'); RAISE disk_full; END $$; \
+             CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON good_job_processes EXECUTE FUNCTION fill()",
+        )
+        .unwrap();
+    queue.wait_for_count("attempts WHERE is_called", 1);
+    // Then there is room again, and this process is the first to write.
+    let other = uuid::Uuid::new_v4();
+    queue
+        .client
+        .batch_execute(&format!(
+            "DROP TRIGGER full_disk ON good_job_processes; \
+             INSERT INTO good_job_processes (id, created_at, updated_at, state, lock_type) \
+             VALUES ('{other}', now(), (now() AT TIME ZONE 'UTC') - interval '30 seconds', '{{\"runtime\": \"good_job_rs\"}}', 0); \
+             INSERT INTO good_jobs (scheduled_at, created_at, updated_at, locked_by_id, locked_at, lock_type) \
+             SELECT now_utc, now_utc, now_utc, '{other}', now_utc - interval '40 seconds', 1 FROM timezone('UTC', now()) AS now_utc"
+        ))
+        .unwrap();
+    queue.wait_for_count(&format!("good_job_processes WHERE updated_at::text > '{first}'"), 1);
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(queue.count(&format!("good_jobs WHERE locked_by_id = '{other}'")), 1);
     stop(&runtime);

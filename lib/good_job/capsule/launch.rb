@@ -17,7 +17,8 @@ module GoodJob
             queues: configuration.queues, max_threads: configuration.max_threads,
             poll_interval_us: configuration.poll_interval_us, listen: configuration.enable_listen_notify,
             tell_notifications: notifications_wanted?,
-            lock_strategy: configuration.lock_strategy.name, process_state: JSON.generate(process_state(configuration))
+            lock_strategy: configuration.lock_strategy.name, max_interruptions: configuration.max_interruptions,
+            process_state: JSON.generate(process_state(configuration))
           }
         end
 

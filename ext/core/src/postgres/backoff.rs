@@ -5,10 +5,10 @@ use std::time::Duration;
 /// The longest first delay.
 const DELAY_MIN: Duration = Duration::from_millis(50);
 
-/// The longest delay of all.
-const DELAY_MAX: Duration = Duration::from_secs(5);
+/// The longest delay of all. With a greeting and a claim behind it, work goes on within 5 s of the end of an outage.
+const DELAY_MAX: Duration = Duration::from_secs(3);
 
-/// Exponential and jittered: each delay is drawn from between half and all of a span that doubles from 50 ms to 5 s, so that a
+/// Exponential and jittered: each delay is drawn from between half and all of a span that doubles from 50 ms to 3 s, so that a
 /// hundred workers do not come back to a restarted server in step.
 #[derive(Debug, Clone)]
 pub struct Backoff {
@@ -26,6 +26,13 @@ impl Backoff {
         let span = self.span;
         self.span = DELAY_MAX.min(span * 2);
         span.mul_f64(rand::random_range(0.5..=1.0))
+    }
+
+    /// The delay before the next attempt where the last one took so long, which counts as waiting: an attempt that found nobody to
+    /// answer is followed at once by another, lest the answer come back in between.
+    pub fn next_delay_after(&mut self, attempt: Duration) -> Duration {
+        let shortest = Self::default().next_delay();
+        self.next_delay().saturating_sub(attempt).max(shortest)
     }
 }
 
@@ -52,6 +59,14 @@ mod tests {
         }
         assert_eq!(span, DELAY_MAX);
         assert!(!backoff.is_fresh());
+    }
+
+    #[test]
+    fn counts_what_the_attempt_took_as_waiting() {
+        let mut backoff = Backoff { span: DELAY_MAX };
+        assert!(backoff.next_delay_after(Duration::from_secs(10)) <= DELAY_MIN);
+        assert!(backoff.next_delay_after(Duration::from_secs(1)) <= DELAY_MAX - Duration::from_secs(1));
+        assert!(backoff.next_delay_after(Duration::ZERO) >= DELAY_MAX / 2);
     }
 
     #[test]

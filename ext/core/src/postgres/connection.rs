@@ -4,6 +4,7 @@
 //! so can libpq's settings mean what they mean in libpq.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use tokio::time::{timeout, timeout_at, Instant};
@@ -23,6 +24,7 @@ use super::failure::Failure;
 use super::passfile::{self, Key};
 use super::tls;
 use super::wire::{Address, Wire};
+use crate::job::Moment;
 
 /// How many addresses of one host name are tried.
 const ADDRESSES_MAX: usize = 16;
@@ -33,6 +35,8 @@ pub struct Connected {
     pub client: Client,
     /// Does the input and output: must be polled for as long as the client is used.
     pub connection: Driver,
+    /// What the server said of itself.
+    pub server: Server,
 }
 
 impl std::fmt::Debug for Connected {
@@ -187,10 +191,13 @@ impl<'a> Plan<'a> {
                 _ => failure,
             }
         })?;
-        let mut connected = Connected { client, connection: Driver::new(connection) };
+        let mut connected = Connected { client, connection: Driver::new(connection), server: Server::default() };
         connected.check_target(target).await?;
-        connected.set_up(&self.statements).await.map_err(|error| Failure::of_session(&error))?;
-        Ok(connected)
+        connected.server = connected.set_up(&self.statements).await.map_err(|error| Failure::of_session(&error))?;
+        match connected.server.refuses_writes() {
+            Some(why) if self.session.writes => Err(Failure::new(Reason::ReadOnly, why)),
+            _ => Ok(connected),
+        }
     }
 
     /// The settings as tokio-postgres takes them, and why a password file was not used, if so.
@@ -235,8 +242,11 @@ impl<'a> Plan<'a> {
 }
 
 impl Connected {
-    async fn set_up(&mut self, statements: &str) -> Result<(), tokio_postgres::Error> {
-        self.connection.drive(self.client.batch_execute(statements)).await
+    /// Sets the session up and asks, in the same round trip, what to expect of the server.
+    async fn set_up(&mut self, statements: &str) -> Result<Server, tokio_postgres::Error> {
+        let all = format!("{statements}; {SERVER}");
+        let answer = self.connection.drive(self.client.simple_query(&all)).await?;
+        Ok(answer.iter().rev().find_map(Server::from_message).unwrap_or_default())
     }
 
     async fn check_target(&mut self, target: TargetSession) -> Result<(), Failure> {
@@ -256,6 +266,43 @@ impl Connected {
             Some(why) => {
                 Err(Failure::new(Reason::Other, why).with_hint("name a server of the wanted kind in host, or change target_session_attrs"))
             }
+        }
+    }
+}
+
+/// What to ask a server of itself. The default for transactions, not the present one's, which began before the session was set up.
+const SERVER: &str = "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('default_transaction_read_only'), \
+                             (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8, \
+                             (extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_postmaster_start_time()) * 1000000)::int8";
+
+/// A server, at the moment at which a session with it was set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Server {
+    is_standby: bool,
+    is_read_only: bool,
+    /// Its clock.
+    pub clock: Moment,
+    /// How long it has been up.
+    pub age: Duration,
+}
+
+impl Server {
+    fn from_message(message: &SimpleQueryMessage) -> Option<Self> {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        let micros = |column: usize| row.get(column).and_then(|text| text.parse::<i64>().ok()).unwrap_or_default();
+        Some(Self {
+            is_standby: row.get(0) == Some("t"),
+            is_read_only: row.get(1) == Some("on"),
+            clock: Moment(micros(2)),
+            age: Duration::from_micros(u64::try_from(micros(3)).unwrap_or(0)),
+        })
+    }
+
+    fn refuses_writes(&self) -> Option<&'static str> {
+        match self {
+            Self { is_standby: true, .. } => Some("the server is a standby, which takes no writes"),
+            Self { is_read_only: true, .. } => Some("the server is read-only (default_transaction_read_only is on)"),
+            _ => None,
         }
     }
 }

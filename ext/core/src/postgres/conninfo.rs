@@ -27,6 +27,10 @@ const KEEPALIVE_IDLE_DEFAULT: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 const KEEPALIVE_COUNT_DEFAULT: u32 = 6;
 
+/// How long sent bytes may go unacknowledged where `tcp_user_timeout` says nothing (the kernel would repeat them for 15 minutes, less
+/// and less often). A network that is cut is then noticed within seconds, and once it is back nobody waits for a repetition.
+const USER_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+
 /// A setting that cannot be used, in a sentence that names it and says what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnInfoError(String);
@@ -277,7 +281,6 @@ impl Settings {
             Some(value) => u32::try_from(values::integer("keepalives_count", value)?).ok().filter(|count| *count > 0),
             None => Some(KEEPALIVE_COUNT_DEFAULT),
         };
-        let user_timeout = self.given("tcp_user_timeout");
         Ok(TcpSettings {
             keepalives: match self.given("keepalives") {
                 Some(value) => values::integer("keepalives", value)? != 0,
@@ -286,7 +289,10 @@ impl Settings {
             keepalives_idle: ours("keepalives_idle", KEEPALIVE_IDLE_DEFAULT)?,
             keepalives_interval: ours("keepalives_interval", KEEPALIVE_INTERVAL_DEFAULT)?,
             keepalives_count: count,
-            user_timeout: user_timeout.map_or(Ok(None), |value| values::milliseconds("tcp_user_timeout", value))?,
+            user_timeout: match self.given("tcp_user_timeout") {
+                Some(value) => values::milliseconds("tcp_user_timeout", value)?,
+                None => Some(USER_TIMEOUT_DEFAULT),
+            },
         })
     }
 
@@ -360,5 +366,7 @@ impl TlsSettings {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,8 @@ pub enum Reason {
     Timeout,
     /// The server is starting, stopping or recovering.
     StartingUp,
+    /// The server takes no writes.
+    ReadOnly,
     /// Anything else.
     Other,
 }
@@ -49,6 +51,7 @@ impl Reason {
             Self::TooManyConnections => "too_many_connections",
             Self::Timeout => "timeout",
             Self::StartingUp => "starting_up",
+            Self::ReadOnly => "read_only",
             Self::Other => "other",
         }
     }
@@ -74,6 +77,7 @@ impl Reason {
             }
             Self::Timeout => "check the network, the firewall and the server's load, or raise connect_timeout",
             Self::StartingUp => "wait until the server has started",
+            Self::ReadOnly => "wait until it takes writes, name a server that does in host, or turn default_transaction_read_only off",
             Self::Other => "see the server's log",
         }
     }

@@ -1,12 +1,12 @@
 //! One of the runtime's connections, kept up: whoever asks for it gets it connected, however long that takes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, Mutex as AsyncMutex};
+use tokio::sync::{mpsc, oneshot, Mutex as AsyncMutex};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -14,9 +14,10 @@ use tokio_postgres::{Client, Row};
 
 use crate::config::Config;
 use crate::event::{Event, Events};
+use crate::job::Moment;
 use crate::postgres::backoff::Backoff;
-use crate::postgres::connection::{self, ConnectError, Connected, Driver};
-use crate::postgres::sql::{Statement, SESSION_SETTINGS};
+use crate::postgres::connection::{self, ConnectError, Driver};
+use crate::postgres::sql::{succession, Statement, SESSION_SETTINGS};
 
 /// A statement that has not answered by then is given up together with its connection: a peer that went silent sends no error.
 /// Above the session's own statement timeout, so that the server has given up first.
@@ -38,7 +39,7 @@ pub(crate) enum Heard {
 pub(crate) struct Link {
     name: &'static str,
     config: Arc<Config>,
-    events: Arc<Events>,
+    complaints: Arc<Complaints>,
     ears: mpsc::Sender<Heard>,
     current: AsyncMutex<Current>,
 }
@@ -46,9 +47,18 @@ pub(crate) struct Link {
 #[derive(Default)]
 struct Current {
     live: Option<Arc<Live>>,
-    driver: Option<JoinHandle<()>>,
+    driver: Option<Driving>,
+    /// The advisory lock of the session that there is, or was last.
+    key: Option<i64>,
     lost_at: Option<Instant>,
     reconnected_at: Option<Instant>,
+}
+
+/// The task that moves a connection's bytes. It ends with the connection, or at once when this is dropped: a peer that went silent
+/// never ends it, and while an answer is outstanding, neither does the client.
+struct Driving {
+    task: JoinHandle<()>,
+    _keep_on: oneshot::Sender<()>,
 }
 
 /// A connection that works, or did a moment ago.
@@ -56,18 +66,30 @@ pub(crate) struct Live {
     client: Client,
     config: Arc<Config>,
     prepared: Mutex<HashMap<Statement, tokio_postgres::Statement>>,
+    server_up_since: Option<Instant>,
+    set_up_at: Moment,
 }
 
 impl Link {
     /// A link that hands whatever is notified on it to `ears`.
-    pub(crate) fn new(name: &'static str, config: Arc<Config>, events: Arc<Events>, ears: mpsc::Sender<Heard>) -> Self {
-        Self { name, config, events, ears, current: AsyncMutex::default() }
+    pub(crate) fn new(name: &'static str, config: Arc<Config>, complaints: Arc<Complaints>, ears: mpsc::Sender<Heard>) -> Self {
+        Self { name, config, complaints, ears, current: AsyncMutex::default() }
     }
 
     /// Runs a statement and gives all its rows, connecting first if need be.
     pub(crate) async fn query(&self, statement: Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, QueryError> {
         let live = self.live().await;
         let result = live.query(statement, params).await;
+        if result.as_ref().is_err_and(QueryError::is_connection_lost) {
+            self.discard(&live).await;
+        }
+        result
+    }
+
+    /// Runs plain SQL without parameters, connecting first if need be.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), QueryError> {
+        let live = self.live().await;
+        let result = live.execute(sql).await;
         if result.as_ref().is_err_and(QueryError::is_connection_lost) {
             self.discard(&live).await;
         }
@@ -83,8 +105,10 @@ impl Link {
             }
             current.lost_at.get_or_insert_with(Instant::now);
         }
-        let (live, driver) = self.connect(current.lost_at).await;
-        current.driver = Some(tokio::spawn(drive(driver, self.ears.clone())));
+        let key = rand::random();
+        let (live, driver) = self.connect(&succession(current.key, key), current.lost_at).await;
+        current.key = Some(key);
+        current.driver = Some(Driving::start(driver, self.ears.clone()));
         current.live = Some(Arc::clone(&live));
         if current.lost_at.take().is_some() {
             current.reconnected_at = Some(Instant::now());
@@ -92,77 +116,120 @@ impl Link {
         live
     }
 
-    /// Whether the connection, established if need be, has replaced a lost one less than `age` ago.
+    /// Whether the connection, established if need be, has replaced a lost one less than `age` ago, or the server was started then.
     pub(crate) async fn is_back_since_less_than(&self, age: Duration) -> bool {
-        self.live().await;
-        self.current.lock().await.reconnected_at.is_some_and(|at| at.elapsed() < age)
+        let server_up_since = self.live().await.server_up_since;
+        let reconnected_at = self.current.lock().await.reconnected_at;
+        [server_up_since, reconnected_at].into_iter().flatten().any(|at| at.elapsed() < age)
+    }
+
+    /// When the connection, established if need be, was made, by the database's clock.
+    pub(crate) async fn set_up_at(&self) -> Moment {
+        self.live().await.set_up_at
     }
 
     /// Says goodbye to the server, if there is a connection.
     pub(crate) async fn close(&self) {
         let mut current = self.current.lock().await;
         current.live = None;
-        if let Some(driver) = current.driver.take() {
-            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, driver).await;
+        if let Some(mut driver) = current.driver.take() {
+            let _ = tokio::time::timeout(GOODBYE_TIMEOUT, &mut driver.task).await;
         }
     }
 
-    async fn connect(&self, lost_at: Option<Instant>) -> (Arc<Live>, Driver) {
+    async fn connect(&self, succession: &str, lost_at: Option<Instant>) -> (Arc<Live>, Driver) {
         let mut backoff = Backoff::default();
-        let mut told = None;
+        let statements = format!("{SESSION_SETTINGS}; {succession}");
         loop {
-            match Live::connect(&self.config).await {
+            let began = Instant::now();
+            match Live::connect(&self.config, &statements).await {
                 Ok(connected) => {
+                    self.complaints.end();
                     if let Some(lost_at) = lost_at {
                         let away_us = u64::try_from(lost_at.elapsed().as_micros()).unwrap_or(u64::MAX);
-                        self.events.tell(Event::Reconnected { connection: self.name.to_owned(), away_us });
+                        self.complaints.events.tell(Event::Reconnected { connection: self.name.to_owned(), away_us });
                     }
                     return connected;
                 }
                 Err(error) => {
-                    self.tell_once(&error, &mut told);
-                    tokio::time::sleep(backoff.next_delay()).await;
+                    self.complaints.tell(&error);
+                    tokio::time::sleep(backoff.next_delay_after(began.elapsed())).await;
                 }
             }
         }
-    }
-
-    fn tell_once(&self, error: &ConnectError, told: &mut Option<String>) {
-        let message = error.to_string();
-        if told.as_ref() == Some(&message) {
-            return;
-        }
-        self.events.tell(Event::Unavailable {
-            reason: error.reason().to_string(),
-            message: message.clone(),
-            hint: error.hint().to_string(),
-        });
-        *told = Some(message);
     }
 
     async fn discard(&self, broken: &Arc<Live>) {
         let mut current = self.current.lock().await;
         if current.live.as_ref().is_some_and(|live| Arc::ptr_eq(live, broken)) {
             current.live = None;
+            current.driver = None;
             current.lost_at = Some(Instant::now());
         }
     }
 }
 
-/// Moves a connection's bytes until it ends, and tells what it hears. A full ear is skipped: whoever listens sees that it was full.
-async fn drive(mut driver: Driver, ears: mpsc::Sender<Heard>) {
-    while let Some(payload) = driver.next_notification().await {
-        let _ = ears.try_send(Heard::Notification(payload));
+impl Driving {
+    fn start(driver: Driver, ears: mpsc::Sender<Heard>) -> Self {
+        let (keep_on, given_up) = oneshot::channel();
+        Self { task: tokio::spawn(drive(driver, given_up, ears)), _keep_on: keep_on }
+    }
+}
+
+/// Moves a connection's bytes until it ends or is given up, and tells what it hears. A full ear is skipped: whoever listens sees that
+/// it was full.
+async fn drive(mut driver: Driver, given_up: oneshot::Receiver<()>, ears: mpsc::Sender<Heard>) {
+    let hear = async {
+        while let Some(payload) = driver.next_notification().await {
+            let _ = ears.try_send(Heard::Notification(payload));
+        }
+    };
+    tokio::select! {
+        () = hear => {}
+        _ = given_up => {}
     }
     drop(driver);
     let _ = ears.send(Heard::Lost).await;
 }
 
+/// What has been told of the outage under way: each cause once, whichever connection it keeps away, and however often.
+pub(crate) struct Complaints {
+    events: Arc<Events>,
+    told: Mutex<HashSet<String>>,
+}
+
+impl Complaints {
+    /// Most causes told of one outage: there may be something in the message that changes each time.
+    const CAUSES_MAX: usize = 10;
+
+    pub(crate) fn new(events: Arc<Events>) -> Self {
+        Self { events, told: Mutex::default() }
+    }
+
+    fn tell(&self, error: &ConnectError) {
+        let message = error.to_string();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < Self::CAUSES_MAX && told.insert(message.clone()) {
+            self.events.tell(Event::Unavailable { reason: error.reason().to_string(), message, hint: error.hint().to_string() });
+        }
+    }
+
+    fn end(&self) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 impl Live {
-    async fn connect(config: &Arc<Config>) -> Result<(Arc<Self>, Driver), ConnectError> {
-        let Connected { client, connection } = connection::connect(&config.conninfo, &config.session, SESSION_SETTINGS).await?;
-        let live = Self { client, config: Arc::clone(config), prepared: Mutex::default() };
-        Ok((Arc::new(live), connection))
+    async fn connect(config: &Arc<Config>, statements: &str) -> Result<(Arc<Self>, Driver), ConnectError> {
+        let connected = connection::connect(&config.conninfo, &config.session, statements).await?;
+        let live = Self {
+            client: connected.client,
+            config: Arc::clone(config),
+            prepared: Mutex::default(),
+            server_up_since: Instant::now().checked_sub(connected.server.age),
+            set_up_at: connected.server.clock,
+        };
+        Ok((Arc::new(live), connected.connection))
     }
 
     /// Runs a statement and gives all its rows.
@@ -184,8 +251,7 @@ impl Live {
         }
     }
 
-    /// Runs plain SQL without parameters: LISTEN, and the probe of a quiet connection.
-    pub(crate) async fn execute(&self, sql: &str) -> Result<(), QueryError> {
+    async fn execute(&self, sql: &str) -> Result<(), QueryError> {
         match tokio::time::timeout(ANSWER_TIMEOUT, self.client.batch_execute(sql)).await {
             Ok(result) => result.map_err(QueryError::Refused),
             Err(_elapsed) => Err(QueryError::Silent),

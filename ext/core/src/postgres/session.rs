@@ -15,6 +15,8 @@ pub struct Session {
     pub variables: Vec<(String, Option<String>)>,
     /// Shown in pg_stat_activity; empty leaves the connection's own.
     pub application_name: String,
+    /// Whether a server will not do that takes no writes, whatever target_session_attrs says.
+    pub writes: bool,
 }
 
 impl Session {

@@ -2,13 +2,30 @@
 
 use serde::Deserialize;
 
-/// What the runtime's sessions need beside the user's own settings. Every statement of the queue walks an index in its order and
+/// What the runtime's sessions need beside the user's own settings, and in place of some. A timeout that a role or a database has for
+/// everybody must not end them; older servers do not know all of those. Every statement of the queue walks an index in its order and
 /// joins a handful of rows by primary key. A generic plan for that is right at any size of the table; it is also cheaper than
 /// planning each time, and must be protected from estimates that a queue's ever-changing table makes meaningless.
 pub const SESSION_SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
                        SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
                        SET statement_timeout = '10s'; SET lock_timeout = '1s'; \
+                       SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name IN \
+                       ('idle_session_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'); \
                        SET client_encoding = 'UTF8'; SET default_transaction_isolation = 'read committed'";
+
+/// Lets a session take the place of the one before it: ends that one, should the server still have it, and takes an advisory lock of its
+/// own, by which its successor will know it. A session whose client has given it up may still hold locks, and do what the network
+/// delivers late. The lock and not the process id tells who it is: behind a pooler, that process may serve somebody else by now.
+pub(crate) fn succession(predecessor: Option<i64>, own: i64) -> String {
+    let end = predecessor.map(|key| {
+        format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_locks \
+             WHERE locktype = 'advisory' AND objsubid = 1 AND (classid::int8 << 32 | objid::int8) = {key} AND pid <> pg_catalog.pg_backend_pid() \
+             AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()); "
+        )
+    });
+    format!("{}SELECT pg_catalog.pg_advisory_lock({own})", end.unwrap_or_default())
+}
 
 /// The names of the queue's tables, as Active Record knows them: a dot separates schema and table.
 #[derive(Debug, Clone, Deserialize)]

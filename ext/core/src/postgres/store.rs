@@ -30,6 +30,7 @@ pub(crate) struct Released {
     pub(crate) lease: Lease,
     pub(crate) performed_at: Option<Moment>,
     pub(crate) executions_count: i32,
+    pub(crate) rescued: bool,
 }
 
 /// A claim that counts as started from now on.
@@ -38,6 +39,23 @@ pub(crate) struct Started {
     pub(crate) lease: Lease,
     pub(crate) started_at: Moment,
     pub(crate) executions_count: i32,
+}
+
+/// Jobs whose runs were cut short.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupted {
+    /// They are due again.
+    pub(crate) put_back: Vec<Uuid>,
+    /// They had been cut short too often.
+    pub(crate) discarded: Vec<Uuid>,
+}
+
+impl From<Vec<Row>> for Interrupted {
+    fn from(rows: Vec<Row>) -> Self {
+        let (discarded, put_back): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.get("discarded"));
+        let ids = |rows: Vec<Row>| rows.iter().map(|row| row.get("id")).collect();
+        Self { put_back: ids(put_back), discarded: ids(discarded) }
+    }
 }
 
 /// The answer to a heartbeat.
@@ -102,6 +120,22 @@ impl Store {
         Ok(claims(&rows, pool))
     }
 
+    /// Has the session prepare and plan the statements by which jobs are claimed, without claiming any.
+    pub(crate) async fn rehearse_claims(&self, link: &Link) -> Result<(), QueryError> {
+        let nothing = Demand { start: 0, prefetch: 0 };
+        let anywhere = (Lane { queue: 0, priority: 0 }, Mark { at: Moment(0), id: Uuid::nil() });
+        for pool in 0..self.config.pools.len() {
+            self.claim(link, pool, nothing, &Walk::FromStart).await?;
+            self.claim(link, pool, nothing, &Walk::Onward(vec![anywhere])).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for the statement by which most runs end.
+    pub(crate) async fn rehearse_ends(&self, link: &Link) -> Result<(), QueryError> {
+        self.finish(link, &[]).await.map(|_| ())
+    }
+
     /// The first job of each priority that is due later than `after`, or than now.
     pub(crate) async fn next_due(&self, link: &Link, after: Option<Moment>) -> Result<Upcoming, QueryError> {
         let rows = link.query(Statement::next_due, &[&after]).await?;
@@ -141,10 +175,13 @@ impl Store {
         job_ids(link.query(Statement::retry_jobs, &all).await?)
     }
 
-    /// Gives back jobs whose runs were cut short; gives the jobs that were written.
-    pub(crate) async fn interrupt(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Vec<Uuid>, QueryError> {
+    /// Gives back jobs whose runs were cut short, or discards them; gives the jobs that were written.
+    pub(crate) async fn interrupt(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Interrupted, QueryError> {
         let run = RunColumns::from(runs);
-        job_ids(link.query(Statement::interrupt_jobs, &run.params(&self.process_id)[..8]).await?)
+        let mut params = run.params(&self.process_id);
+        params.truncate(8);
+        params.push(&self.config.max_interruptions);
+        Ok(Interrupted::from(link.query(Statement::interrupt_jobs, &params).await?))
     }
 
     /// Deletes jobs whose rows are not kept; gives the jobs deleted.
@@ -158,7 +195,8 @@ impl Store {
         let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
         let performed_at: Vec<Option<Moment>> = claims.iter().map(|claim| claim.performed_at).collect();
         let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
-        job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts]).await?)
+        let rescued: Vec<bool> = claims.iter().map(|claim| claim.rescued).collect();
+        job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued]).await?)
     }
 
     /// Gives claims back and keeps them apart; gives the jobs that were still ours.
@@ -166,7 +204,9 @@ impl Store {
         let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
         let performed_at: Vec<Option<Moment>> = claims.iter().map(|claim| claim.performed_at).collect();
         let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
-        job_ids(link.query(Statement::park_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts, &until]).await?)
+        let rescued: Vec<bool> = claims.iter().map(|claim| claim.rescued).collect();
+        let params: [&(dyn ToSql + Sync); 7] = [&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued, &until];
+        job_ids(link.query(Statement::park_jobs, &params).await?)
     }
 
     /// Marks claims as started; gives the jobs that were still ours.
@@ -177,9 +217,11 @@ impl Store {
         job_ids(link.query(Statement::stamp_jobs, &[&self.process_id, &ids, &tokens, &started_at, &counts]).await?)
     }
 
-    /// Which of these runs are on record.
-    pub(crate) async fn stored_executions(&self, link: &Link, ids: &[Uuid]) -> Result<Vec<Uuid>, QueryError> {
-        job_ids(link.query(Statement::stored_executions, &[&ids]).await?)
+    /// Which of these runs are stored, by the ids of their execution rows.
+    pub(crate) async fn stored_executions(&self, link: &Link, runs: &[Completion]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, jobs): (Vec<Uuid>, Vec<Uuid>) = runs.iter().map(|run| (run.execution_id, run.ticket.lease.job_id)).unzip();
+        let rows = link.query(Statement::stored_executions, &[&ids, &jobs]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Writes or refreshes the process's row and takes its advisory lock on that connection.
@@ -196,17 +238,19 @@ impl Store {
         link.query(Statement::deregister_process, &[&self.process_id]).await.map(|_| ())
     }
 
-    /// Puts the jobs of dead processes back; gives those jobs.
-    pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Vec<Uuid>, QueryError> {
+    /// Puts the jobs of dead processes back, or discards them; gives those jobs.
+    pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Interrupted, QueryError> {
         let jobs_prefix = format!("{}-", self.config.tables.jobs);
-        let params: [&(dyn ToSql + Sync); 5] = [&self.process_id, &micros(grace), &micros(silence), &self.lock_prefix(), &jobs_prefix];
-        job_ids(link.query(Statement::rescue_jobs, &params).await?)
+        let (grace, silence, limit) = (micros(grace), micros(silence), self.config.max_interruptions);
+        let params: [&(dyn ToSql + Sync); 6] = [&self.process_id, &grace, &silence, &self.lock_prefix(), &jobs_prefix, &limit];
+        Ok(Interrupted::from(link.query(Statement::rescue_jobs, &params).await?))
     }
 
-    /// Gives back claims of this process that are older than `age` and not among `known`; gives those jobs.
-    pub(crate) async fn recover(&self, link: &Link, age: Duration, known: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
+    /// Gives back claims of this process that are older than `age`, or than the session that claims, and not among `known`; gives those
+    /// jobs.
+    pub(crate) async fn recover(&self, link: &Link, age: Duration, session: Moment, known: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
         let (ids, tokens) = split(known.iter().copied());
-        job_ids(link.query(Statement::recover_claims, &[&self.process_id, &micros(age), &ids, &tokens]).await?)
+        job_ids(link.query(Statement::recover_claims, &[&self.process_id, &micros(age), &ids, &tokens, &session]).await?)
     }
 
     /// The text that, with a process's id behind it, hashes to the key of the process's advisory lock (GoodJob's own rule).
@@ -312,6 +356,7 @@ fn claim(row: &Row, pool: usize, received: Instant) -> Claim {
             stamped: row.get("stamped"),
             executions_count: row.get("executions_count"),
             interrupted_at: row.get("interrupted_at"),
+            rescued: row.get("rescued"),
             claimed_at: row.get("claimed_at"),
             received,
         },

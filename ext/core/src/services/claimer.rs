@@ -72,9 +72,12 @@ impl Claimer {
         let claims = match self.store.claim(&self.link, self.index, demand, walk).await {
             Ok(claims) => claims,
             Err(error) => {
-                self.pool.claim_failed(walk, begun.elapsed());
                 if error.is_connection_lost() {
+                    // How long that took says nothing of how long it takes to look.
+                    self.pool.claim_failed(walk, Duration::ZERO);
                     self.ledger.doubt();
+                } else {
+                    self.pool.claim_failed(walk, begun.elapsed());
                 }
                 return Err(error);
             }

@@ -1,7 +1,7 @@
 //! Says every few seconds that this process lives: its row and its advisory lock, whatever Ruby does meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::due::DatabaseClock;
 use crate::fleet::Fleet;
@@ -11,6 +11,9 @@ use crate::postgres::store::{Beat, Store};
 
 /// How often.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(3);
+
+/// How much further the database's clock goes between two beats than the host's, for the host to have slept.
+const SLEEP_MIN: Duration = Duration::from_secs(5);
 
 /// See the module's documentation.
 pub(crate) struct Heartbeat {
@@ -33,15 +36,21 @@ impl Heartbeat {
                     backoff = Backoff::default();
                     tokio::time::sleep(INTERVAL).await;
                 }
-                Err(_) => tokio::time::sleep(backoff.next_delay()).await,
+                Err(_) => {
+                    self.fleet.note_silence();
+                    tokio::time::sleep(backoff.next_delay()).await;
+                }
             }
         }
     }
 
     /// One beat.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+        let asked_at = Instant::now();
         let Beat { clock, processes } = self.store.beat(&self.link, &(self.state)()).await?;
-        self.clock.set(clock);
+        if self.clock.set(clock, asked_at) > SLEEP_MIN {
+            self.fleet.note_silence();
+        }
         self.fleet.set_size(processes);
         Ok(())
     }

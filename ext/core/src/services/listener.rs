@@ -53,7 +53,10 @@ impl Listener {
             match self.run_once().await {
                 Ok(()) => backoff = Backoff::default(),
                 Err(error) => {
-                    self.events.tell(Event::Error { message: format!("LISTEN {CHANNEL}: {error}; trying again") });
+                    // A lost connection is told by its link.
+                    if backoff.is_fresh() && !error.is_connection_lost() {
+                        self.events.tell(Event::Error { message: format!("LISTEN {CHANNEL}: {error}; trying again") });
+                    }
                     tokio::time::sleep(backoff.next_delay()).await;
                 }
             }
@@ -63,12 +66,10 @@ impl Listener {
     /// One connection's life: LISTEN, then look once for what was enqueued before, then hear until it is lost. The heartbeat, on
     /// the same connection, is what finds out that a connection has gone silent.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
-        let live = self.link.live().await;
-        live.execute(&format!("LISTEN {CHANNEL}")).await?;
-        drop(live);
+        self.link.execute(&format!("LISTEN {CHANNEL}")).await?;
         self.listening.store(true, Ordering::Relaxed);
         self.events.tell(Event::Listening { channel: CHANNEL.to_owned() });
-        self.pools.iter().for_each(|pool| pool.wake());
+        self.catch_up();
         let mut heard = self.heard.lock().await;
         while let Some(Heard::Notification(payload)) = heard.recv().await {
             if heard.len() + 1 >= heard.max_capacity() {
@@ -80,7 +81,7 @@ impl Listener {
         Ok(())
     }
 
-    /// The ears were full, so something may have gone unheard: whatever it was for, look.
+    /// Something may have gone unheard, before LISTEN or while the ears were full: whatever it was for, now or later, look.
     fn catch_up(&self) {
         self.sooner.tell(Duration::ZERO);
         self.pools.iter().for_each(|pool| pool.wake());
@@ -178,5 +179,91 @@ mod tests {
         assert_eq!(delay_of(r#"{"scheduled_at":"1970-01-01T00:00:00Z"}"#), None);
         assert_eq!(delay_of(r#"{"scheduled_at":-1e300}"#), None);
         assert!(delay_of(r#"{"scheduled_at":1e12}"#).is_some());
+    }
+
+    mod properties {
+        use proptest::prelude::*;
+
+        use super::*;
+
+        /// Of the year 1 to the year 9999: what four digits can say, in µs since the Unix epoch.
+        const SAYABLE_US: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
+
+        fn json() -> impl Strategy<Value = serde_json::Value> {
+            let leaf = prop_oneof![
+                Just(serde_json::Value::Null),
+                any::<bool>().prop_map(Into::into),
+                any::<i64>().prop_map(Into::into),
+                any::<f64>().prop_map(Into::into),
+                ".*".prop_map(Into::into),
+            ];
+            leaf.prop_recursive(2, 16, 4, |inner| {
+                prop_oneof![
+                    proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                    proptest::collection::btree_map(key(), inner, 0..4)
+                        .prop_map(|map| map.into_iter().collect::<serde_json::Map<_, _>>().into()),
+                ]
+            })
+        }
+
+        fn key() -> impl Strategy<Value = String> {
+            prop_oneof![Just("queue_name".to_owned()), Just("priority".to_owned()), Just("scheduled_at".to_owned()), "[a-z]{0,3}"]
+        }
+
+        /// Anything at all, anything that is JSON, and an announcement in which something was lost on the way.
+        fn payload() -> impl Strategy<Value = String> {
+            let torn = (json(), any::<proptest::sample::Index>()).prop_map(|(json, at)| {
+                let text = json.to_string();
+                text.chars().take(at.index(text.chars().count())).collect()
+            });
+            prop_oneof![".*", json().prop_map(|json| json.to_string()), torn]
+        }
+
+        /// As retry_jobs.sql and its like say it.
+        fn in_utc(at_us: i64) -> String {
+            let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at_us) * 1_000).unwrap();
+            let (date, time) = (at.date(), at.time());
+            let (hour, minute, second, micro) = time.as_hms_micro();
+            format!("{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{micro:06}Z", date.year(), u8::from(date.month()), date.day())
+        }
+
+        proptest! {
+            #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+            #[test]
+            fn any_payload_is_heard(payload in payload(), now in any::<i64>()) {
+                let message = Message::parse(&payload);
+                let delay = message.delay(Moment(now));
+                prop_assert!(delay.is_none_or(|delay| !delay.is_zero()));
+                // A timer takes what comes of it.
+                let sooner = Sooner::default();
+                sooner.tell(delay.unwrap_or_default());
+                prop_assert!(sooner.take().is_some());
+            }
+
+            #[test]
+            fn what_is_said_is_what_is_heard(
+                queue_name in proptest::option::of(".*"), priority in proptest::option::of(any::<i32>()), at_us in proptest::option::of(SAYABLE_US),
+            ) {
+                let scheduled_at = at_us.map(in_utc);
+                let payload = serde_json::json!({"queue_name": queue_name, "priority": priority, "scheduled_at": scheduled_at, "count": 1});
+                let message = Message::parse(&payload.to_string());
+                prop_assert_eq!(message.at(), at_us.map(Moment));
+                prop_assert_eq!(message.queue_name, queue_name);
+                prop_assert_eq!(message.priority, priority);
+            }
+
+            #[test]
+            fn the_delay_ends_when_the_job_is_due_whatever_zone_says_so(at_us in SAYABLE_US, early_us in 1..10_000_000_000_i64, east_min in -839..840_i64) {
+                let local_us = at_us + east_min * 60_000_000;
+                prop_assume!(SAYABLE_US.contains(&local_us));
+                let zone = format!("{}{:02}:{:02}", if east_min < 0 { '-' } else { '+' }, east_min.abs() / 60, east_min.abs() % 60);
+                let payload = serde_json::json!({"scheduled_at": in_utc(local_us).replace('Z', &zone)}).to_string();
+                let message = Message::parse(&payload);
+                prop_assert_eq!(message.delay(Moment(at_us - early_us)), Some(Duration::from_micros(early_us.unsigned_abs())));
+                prop_assert_eq!(message.delay(Moment(at_us)), None);
+                prop_assert_eq!(message.delay(Moment(at_us + early_us)), None);
+            }
+        }
     }
 }

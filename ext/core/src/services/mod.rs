@@ -6,3 +6,4 @@ pub(crate) mod heartbeat;
 pub(crate) mod listener;
 pub(crate) mod rescuer;
 pub(crate) mod scheduler;
+pub(crate) mod watch;

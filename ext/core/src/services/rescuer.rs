@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Events};
+use crate::fleet::Fleet;
 use crate::ledger::Ledger;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::Pool;
 use crate::postgres::link::{Link, QueryError};
-use crate::postgres::store::Store;
+use crate::postgres::store::{Interrupted, Store};
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -16,8 +17,8 @@ const INTERVAL: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a process may be silent whose session seems to live: its host may be cut off, or it may be stopped.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
-/// How old a claim must be that this process does not know of. By then its statement has been answered or given up: the link waits
-/// 15 s at most, the server 10 s.
+/// How old a claim must be that this process does not know of, if its session still stands. By then its statement has been answered or
+/// given up: the link waits 15 s at most, the server 10 s.
 const UNKNOWN_AGE: Duration = Duration::from_secs(20);
 /// How long after a claim whose answer was lost to look for such claims in every round.
 const DOUBT: Duration = Duration::from_secs(60);
@@ -25,8 +26,9 @@ const DOUBT: Duration = Duration::from_secs(60);
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long after an outage nobody is taken for dead: what this process could not reach, others could not either, and it takes them
-/// a delay between two attempts (5 s at most) and a greeting to say that they live.
-const SETTLING: Duration = Duration::from_secs(15);
+/// up to two delays between attempts (3 s at most) and a greeting to say that they live. An outage is a lost connection, a server that
+/// has just been started, and whatever kept this process itself from saying that it lives.
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// See the module's documentation.
 pub(crate) struct Rescuer {
@@ -35,6 +37,7 @@ pub(crate) struct Rescuer {
     pub(crate) link: Arc<Link>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
+    pub(crate) fleet: Arc<Fleet>,
     /// When claims without an answer were last looked for.
     pub(crate) recovered_at: Mutex<Option<Instant>>,
 }
@@ -58,19 +61,23 @@ impl Rescuer {
     /// One look.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
         let mut rescued = Vec::new();
-        if !self.link.is_back_since_less_than(SETTLING).await {
-            rescued = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
+        let mut discarded = Vec::new();
+        if !self.link.is_back_since_less_than(SETTLING).await && !self.fleet.was_silent_since_less_than(SETTLING) {
+            Interrupted { put_back: rescued, discarded } = self.store.rescue(&self.link, GRACE, SILENCE_MAX).await?;
         }
         if self.is_time_to_recover() {
-            // The ledger first, and all of it: how old a lease is by our clock says nothing of the database's.
+            // The session first: by now, its predecessors' answers have arrived or never will. Then the ledger, and all of it: how old a
+            // lease is by our clock says nothing of the database's.
+            let session = self.link.set_up_at().await;
             let known = self.ledger.leases();
-            rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, &known).await?);
+            rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, session, &known).await?);
             *self.recovered_at() = Some(Instant::now());
         }
         if !rescued.is_empty() {
             self.pools.iter().for_each(|pool| pool.wake());
             self.events.tell(Event::Rescued { job_ids: rescued.iter().map(ToString::to_string).collect() });
         }
+        self.events.tell_discarded(&discarded);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::support::Database;
 
 /// What the statement fails with, and what the next one on the same connection fails with, if it does.
 async fn failures(database: &Database, sql: &str) -> (Error, Option<Error>) {
-    let Connected { client, connection } = connect(&ConnInfo::parse(&database.url()).unwrap(), &session(), "").await.unwrap();
+    let Connected { client, connection, .. } = connect(&ConnInfo::parse(&database.url()).unwrap(), &session(), "").await.unwrap();
     let driver = tokio::spawn(connection);
     let first = client.batch_execute(sql).await.unwrap_err();
     let second = client.batch_execute("SELECT 1").await.err();

@@ -3,11 +3,11 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use good_job_core::postgres::connection::{connect, Reason};
+use good_job_core::postgres::connection::{connect, Reason, Session};
 use good_job_core::postgres::conninfo::ConnInfo;
 
 use crate::support::{Cluster, ClusterSpec, Database, Impostor};
-use crate::{answer, refused, session, try_connect};
+use crate::{answer, ask, conninfo, refused, session, try_connect};
 
 const CURRENT_DATABASE: &str = "SELECT current_database()";
 
@@ -196,4 +196,14 @@ async fn finds_the_server_of_the_wanted_kind() {
     assert!(error.to_string().contains("the server is read-only, and target_session_attrs=read-write"), "{error}");
     let error = refused(&with("standby")).await;
     assert!(error.to_string().contains("the server is not a standby"), "{error}");
+
+    // For whoever has to write, a server that takes no writes will not do.
+    let writing = Session { writes: true, ..session() };
+    let settings = [("host", "127.0.0.1,127.0.0.1"), ("port", both_reversed.as_str()), ("user", "postgres")];
+    let mut found = connect(&conninfo(&settings), &writing, "").await.unwrap();
+    assert_eq!(ask(&mut found, "SELECT pg_is_in_recovery()").await.as_deref(), Some("f"));
+    let error = connect(&conninfo(&alone), &writing, "").await.unwrap_err();
+    assert_eq!(error.reason(), Reason::ReadOnly);
+    assert!(error.to_string().contains("default_transaction_read_only is on"), "{error}");
+    assert!(connect(&conninfo(&alone), &writing, "SET default_transaction_read_only = off").await.is_ok());
 }

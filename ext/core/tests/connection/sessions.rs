@@ -31,6 +31,7 @@ async fn is_set_up_as_asked() {
             variable("standard_conforming_strings", Some("off")),
         ],
         application_name: "good_job_rs 'test'".to_owned(),
+        writes: true,
     };
     let mut connected = open(&database, &session).await.unwrap();
     for (sql, expected) in [

@@ -36,6 +36,11 @@ impl Database {
         Self { name }
     }
 
+    /// Refuses new sessions, or admits them again; those that are there stay.
+    pub fn admit(&self, admitted: bool) {
+        on_server(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS {admitted}", self.name)).unwrap();
+    }
+
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -4,4 +4,5 @@
 threads 2, 2
 workers Integer(ENV.fetch("WEB_CONCURRENCY", 0))
 preload_app! ENV.key?("PRELOAD")
+fork_worker if ENV.key?("FORK_WORKER")
 bind "tcp://127.0.0.1:0"

@@ -28,6 +28,11 @@ pub(super) fn is_read(keyword: &str, value: &str) -> Result<bool, ConnInfoError>
     }
 }
 
+/// Whether any PostgreSQL client knows it.
+pub(super) fn is_known(keyword: &str) -> bool {
+    keyword == "ssl" || rule(keyword).is_some()
+}
+
 fn rule(keyword: &str) -> Option<Rule> {
     Some(match keyword {
         "host"

@@ -30,6 +30,7 @@ fn has_libpqs_defaults() {
     assert_eq!(conninfo.tls.mode, SslMode::Prefer);
     assert_eq!(conninfo.tls.roots, Roots::File(PathBuf::from("/home/deploy/.postgresql/root.crt")));
     assert_eq!(conninfo.tcp.keepalives_idle, Some(Duration::from_secs(60)));
+    assert_eq!(conninfo.tcp.user_timeout, Some(Duration::from_secs(5)));
     assert_eq!(conninfo.target, TargetSession::Any);
     assert_eq!(conninfo.application_name, None);
 }

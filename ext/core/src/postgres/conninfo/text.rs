@@ -2,7 +2,7 @@
 //!
 //! Neither form's mistakes are quoted back: what was misread may be a piece of the password.
 
-use super::ConnInfoError;
+use super::{keywords, ConnInfoError};
 
 type Settings = Vec<(String, String)>;
 
@@ -82,7 +82,7 @@ fn uri(body: &str) -> Result<Settings, ConnInfoError> {
         Some((credentials, hosts)) => (credentials, hosts),
         None => ("", authority),
     };
-    if hosts.contains('@') || (path.contains('@') && !has_plain_ports(hosts)) {
+    if hosts.contains('@') || (path.contains('@') && (path.contains('=') || !has_plain_ports(hosts))) || holds_password(query) {
         return Err(ConnInfoError::new("the connection URL's user or password holds one of @ / ?; write it as %40, %2F or %3F"));
     }
 
@@ -122,6 +122,12 @@ fn push_hosts(settings: &mut Settings, hosts: &str) -> Result<(), ConnInfoError>
 fn has_plain_ports(hosts: &str) -> bool {
     let port = |host| host_and_port(host).map(|(_, port)| port);
     hosts.split(',').all(|host| port(host).is_ok_and(|port| port.bytes().all(|digit| digit.is_ascii_digit())))
+}
+
+/// Whether a password with a question mark in it may have been taken for parameters: whatever it says is not for a message to quote.
+fn holds_password(query: &str) -> bool {
+    let is_known = |parameter: &str| parameter.split_once('=').is_some_and(|(keyword, _)| keywords::is_known(keyword));
+    query.contains('@') && !query.split('&').filter(|parameter| !parameter.is_empty()).all(is_known)
 }
 
 fn host_and_port(text: &str) -> Result<(&str, &str), ConnInfoError> {
@@ -233,6 +239,9 @@ mod tests {
             "postgres://u:s3cret@s3cret@h",
             "postgres://u:s3cret/x@h/db",
             "postgres://u:s3cret?x@h/db",
+            "postgres://u:x?s3cret=x@h/db",
+            "postgres://u:x@?s3cret=x@h/db",
+            "postgres://u:x@/s3cret=x@h/db",
             "postgres://u:s3cret@[::1",
             "postgres://u:s3cret@h?x",
             "postgres://u:s3cret%ff@h",

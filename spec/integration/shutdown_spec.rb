@@ -1,0 +1,155 @@
+# frozen_string_literal: true
+
+require_relative "../support/integration"
+
+RSpec.describe "A shutdown", :database, :integration do
+  # @return [Integer] of runtimes on this database
+  def sessions
+    Postgres.execute(SpecDatabase.url, <<~SQL).first.fetch("count").to_i
+      SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'GoodJob'
+    SQL
+  end
+
+  # A process in which a job runs that waits for its latch, and that then does what the script says.
+  def running(script, job: "LatchedJob", timeout: 0)
+    ruby(<<~RUBY)
+      configuration = GoodJob::Configuration.new({ max_threads: 2, shutdown_timeout: #{timeout} }, rails: {}, env: {})
+      at_exit { puts "the first to be registered" }
+      capsule = GoodJob::Capsule.new(configuration: configuration)
+      capsule.start
+      #{job}.perform_later(#{latch.path.inspect})
+      wait_until("the job") { SpecRun.any? }
+      #{script}
+    RUBY
+  end
+
+  def expect_nothing_left
+    wait_until("the sessions to end") { sessions.zero? }
+    expect(registered_pids).to be_empty
+    expect(GoodJob::Job.where.not(locked_by_id: nil)).to be_empty
+  end
+
+  {
+    "its last line" => ["nil", 0],
+    "exit" => ["exit 3", 3],
+    "an error" => ["raise IOError", 1],
+    "exit in an at_exit block" => ["at_exit { exit 4 }", 4],
+    "an error in an at_exit block" => ["at_exit { raise IOError }", 1],
+    "an error in an at_exit block that comes later" => ["capsule.shutdown(timeout: 0); at_exit { raise IOError }", 1],
+    "exit in another thread" => ["Thread.new { exit 5 }.join", 5],
+    "the end of its main thread" => ["Thread.main.kill", 0]
+  }.each do |what, (script, status)|
+    it "by #{what}, interrupts the running job, stores that, and leaves no connection and no row behind" do
+      process = running(script)
+      expect(process.wait(15).exitstatus).to eq status
+      expect(process.output).to include "the first to be registered"
+      expect_nothing_left
+      expect(GoodJob::Job.first).to have_attributes(error: /\AGoodJob::InterruptedError/, finished_at: nil, performed_at: be_present)
+    end
+  end
+
+  it "that is to wait for ever, waits, with whatever the process ends" do
+    process = running("exit 3", timeout: -1)
+    wait_until("the shutdown to begin") { GoodJob::Process.none? || sessions.positive? }
+    expect(process).to be_alive
+    latch.open
+    expect(process.wait(15).exitstatus).to eq 3
+    expect_nothing_left
+    expect(GoodJob::Job.first).to be_succeeded
+  end
+
+  it "of a worker, is not held up for ever by a job that cannot be interrupted: it is given back, and the process ends" do
+    worker = running_worker("--max-threads=2", "--shutdown-timeout=0")
+    job = StubbornJob.perform_later(latch.path)
+    wait_for_event(job, "started")
+    worker.signal(:TERM)
+    expect(worker.wait(20).exitstatus).to eq 0
+    expect(worker.output).to include job.job_id
+    expect_nothing_left
+    expect(row(job)).to have_attributes(error: /\AGoodJob::InterruptedError/, finished_at: nil)
+  end
+
+  it "of a worker, told a second time, is over at once and leaves no connection behind; the job is rescued" do
+    worker = running_worker("--max-threads=2")
+    job = LatchedJob.perform_later(latch.path)
+    wait_for_event(job, "started")
+    worker.signal(:TERM)
+    worker.wait_for_output(/GoodJob is shutting down/)
+    worker.signal(:INT)
+    expect(worker.wait(5).exitstatus).to eq 1
+    wait_until("the sessions to end") { sessions.zero? }
+    running_worker("--max-threads=2")
+    wait_for_event(job, "started", "started")
+  end
+
+  it "is not what a job gets that calls exit: its run is cut short, and the web server around it goes on" do
+    server = puma
+    wait_until_registered(server)
+    job = DyingJob.perform_later("exit")
+    wait_until_finished(job)
+    expect(events(job)).to eq %w[died lived]
+    expect(get(server, "/pid").body).to eq server.pid.to_s
+    stop_server(server)
+    expect_nothing_left
+  end
+
+  it "gives back at once what no thread has started, while a job still runs" do
+    worker = running_worker("--max-threads=1")
+    quick = Array.new(300) { QuickJob.new }
+    ActiveJob::Base.queue_adapter.enqueue_all(quick)
+    wait_until_finished(*quick) # from now on it takes jobs for short ones, and claims several at once
+    running = LatchedJob.new(latch.path).tap { |job| job.priority = -1 }
+    ActiveJob::Base.queue_adapter.enqueue_all([running] + Array.new(100) { QuickJob.new })
+    held = GoodJob::Job.where.not(locked_by_id: nil).where.not(id: running.job_id)
+    wait_until("claims that wait for the thread") { events(running) == ["started"] && held.any? }
+    worker.signal(:TERM)
+    wait_until("them to be given back", limit_seconds: 2) { held.none? }
+    expect(events(running)).to eq ["started"]
+    expect(row(running).locked_by_id).to be_present
+    latch.open
+    expect(worker.wait.exitstatus).to eq 0
+    expect_nothing_left
+  end
+
+  it "is known to the job that runs, and to nobody else" do
+    stub_const("MouseJob", Class.new(ActiveJob::Base) do
+      class << self
+        attr_accessor :inbox
+      end
+
+      def perform
+        self.class.inbox << [GoodJob.current_thread_running?, GoodJob.current_thread_shutting_down?, queue_adapter.stopping?]
+        Thread.pass while GoodJob.current_thread_running?
+        self.class.inbox << [GoodJob.current_thread_running?, GoodJob.current_thread_shutting_down?, queue_adapter.stopping?]
+      end
+    end)
+    MouseJob.inbox = Thread::Queue.new
+    capsule = start_capsule
+    MouseJob.perform_later
+    expect(MouseJob.inbox.pop).to eq [true, false, false]
+    capsule.shutdown(timeout: nil)
+    expect(MouseJob.inbox.pop).to eq [false, true, true]
+    expect([GoodJob.current_thread_running?, GoodJob.current_thread_shutting_down?]).to eq [true, nil]
+  end
+
+  { "-1" => [-1, "finished"], "nil" => [nil, "finished"], "some seconds" => [0.5, "interrupted"], "0" => [0, "interrupted"] }.each do |what, (timeout, end_of_job)|
+    it "with a timeout of #{what} leaves the running job #{end_of_job}" do
+      capsule = start_capsule
+      job = LatchedJob.perform_later(latch.path)
+      wait_for_event(job, "started")
+      began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      ending = Thread.new { capsule.shutdown(timeout: timeout) }
+      wait_until("the shutdown to begin") { !capsule.running? }
+      ending.join if timeout.nil?
+      latch.open if end_of_job == "finished"
+      ending.join(10)
+      wait_until("the end") { capsule.shutdown? }
+      took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
+
+      expect(took).to be_between([timeout.to_f, 0].max, 5)
+      expect(row(job).error_event).to eq(end_of_job == "finished" ? nil : "interrupted")
+      expect(row(job).finished?).to be(end_of_job == "finished")
+      expect_nothing_left
+    end
+  end
+end

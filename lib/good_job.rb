@@ -5,10 +5,12 @@ require "securerandom"
 require "set"
 require "active_job"
 require "active_record"
+require "active_support/core_ext/module/attribute_accessors"
 require "active_support/core_ext/module/attribute_accessors_per_thread"
 require "active_support/core_ext/object/blank"
 require "active_support/core_ext/string/filters"
 require "active_support/core_ext/string/inflections"
+require "active_support/deprecation"
 require "active_support/tagged_logging"
 
 require "good_job/version"
@@ -20,7 +22,6 @@ require "good_job/database"
 require "good_job/statements"
 require "good_job/job_row"
 require "good_job/current_thread"
-require "good_job/bulk"
 require "good_job/enqueuer"
 require "good_job/outcome"
 require "good_job/preservation"
@@ -28,10 +29,16 @@ require "good_job/run"
 require "good_job/events"
 require "good_job/log_subscriber"
 require "good_job/runtime_events"
+require "good_job/active_job_extensions"
+require "good_job/bulk"
+require "good_job/limits"
+require "good_job/slots"
+require "good_job/relay"
 require "good_job/active_job_extensions/interrupt_errors"
 require "good_job/inline"
 require "good_job/cleanup"
 require "good_job/batch"
+require "good_job/operations"
 require "good_job/worker"
 require "good_job/cron_entry"
 require "good_job/cron"
@@ -42,7 +49,6 @@ require "good_job/adapter"
 require "good_job/systemd"
 require "good_job/probe_server"
 require "good_job/process_fork"
-require "good_job/active_job_extensions/batches"
 require "active_job/queue_adapters/good_job_adapter"
 
 # Active Job's backend on Postgres: the settings that are not `config.good_job`, and what an application may ask of its process.
@@ -180,6 +186,17 @@ module GoodJob
     # @return [Boolean] whether the database has the tables and columns that this version needs
     def migrated?
       Job.table_exists? && (%w[locked_at lock_type] - Job.column_names).empty?
+    end
+
+    # @deprecated it has been, for long
+    def v4_ready?
+      deprecator.warn("GoodJob.v4_ready? is true, and will be removed.")
+      true
+    end
+
+    # @return [ActiveSupport::Deprecation]
+    def deprecator
+      @deprecator ||= ActiveSupport::Deprecation.new("2.0", "GoodJob")
     end
 
     # @return [Boolean] false inside a job whose process is shutting down; true everywhere else

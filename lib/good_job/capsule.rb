@@ -128,6 +128,8 @@ module GoodJob
 
     # The parent's runtime may be collected here: the library leaves alone what it did not make in this process.
     def become_new
+      @slots&.leave_parent
+      @slots = nil
       @pid = ::Process.pid
       @process_id = SecureRandom.uuid
       @mutex = Mutex.new
@@ -144,7 +146,9 @@ module GoodJob
       listen_to(@runtime)
       answer_pulse_of(@runtime)
       @runtime.pools.each { |pool| tell_of("scheduler_create_pool", performer_name: pool[:name], max_threads: pool[:max_threads]) }
-      @crew = Crew.new(@runtime, low_priority: configuration.lower_thread_priority).start
+      @slots = Slots.new(@runtime.process_id)
+      queues = Native.parse_queues(configuration.queues).map { |pool| pool.fetch(:queues) }
+      @crew = Crew.new(@runtime, slots: @slots, queues: queues, low_priority: configuration.lower_thread_priority).start
       @cron = start_cron
       shut_down_at_exit
     end
@@ -218,6 +222,7 @@ module GoodJob
     end
 
     def stop(patience_us, timeout)
+      @slots.close
       saved = @runtime.stop(patience_us)
       unsaved = @runtime.snapshot[:unsaved_outcomes]
       @events.join(CHORES_GRACE_S) && @chores.finish(CHORES_GRACE_S)

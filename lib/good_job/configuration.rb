@@ -33,6 +33,16 @@ module GoodJob
       settings.respond_to?(:good_job) ? settings.good_job.to_h : {}
     end
 
+    # @param string [String, nil] one pool's queues
+    # @return [Hash] see {Native.parse_queues}
+    # @raise [ArgumentError] it makes no sense, or is several pools
+    def self.parse_queues(string)
+      pools = Native.parse_queues(string.to_s)
+      raise ArgumentError, "GoodJob: #{string.inspect} has #{pools.size} pools, where one is meant." if pools.size > 1
+
+      pools.first.fetch(:queues)
+    end
+
     def self.rails_env
       defined?(::Rails.env) ? ::Rails.env.to_s : "production"
     end

@@ -7,6 +7,8 @@ module GoodJob
   class JobRow
     DEFAULT_QUEUE_NAME = "default"
     DEFAULT_PRIORITY = 0
+    # What an index on labels takes.
+    LABEL_BYTES_MAX = 2_600
 
     # Where a job comes from, beside the application's own code: a cron entry, a batch, a batch's callback.
     Origin = Struct.new(:cron_key, :cron_at, :batch_id, :batch_callback_id, keyword_init: true) do
@@ -105,7 +107,13 @@ module GoodJob
     end
 
     def label_list(labels)
-      Array(labels).map { |label| label.to_s.strip }.reject(&:empty?).uniq.presence
+      Array(labels).map { |label| label.to_s.strip }.reject(&:empty?).uniq.each { |label| expect_storable(label) }.presence
+    end
+
+    def expect_storable(label)
+      return if label.bytesize <= LABEL_BYTES_MAX
+
+      raise ArgumentError, "GoodJob: a label of #{label.bytesize} bytes (#{label[0, 20].inspect}…) is too long; the limit is #{LABEL_BYTES_MAX}."
     end
 
     def silent?(job)

@@ -109,12 +109,26 @@ module GoodJob
       line(:error, "Notifier errored: #{error.class}: #{error.message}")
     end
 
+    def enqueue_concurrency_limit_exceeded(event)
+      line(:info, enqueue_refused(event, "enqueue limit"))
+    end
+
+    def enqueue_concurrency_throttle_exceeded(event)
+      line(:info, enqueue_refused(event, "throttle limit"))
+    end
+
     # Active Support asks whether there is one at all.
     def logger
       GoodJob.logger
     end
 
     private
+
+    def enqueue_refused(event, what)
+      job, key, limit = event.payload.values_at(:job, :key, :limit)
+      "Aborted enqueue of #{job.class.name} (Job ID: #{job.job_id}) because the concurrency key '#{key}' has reached its #{what} of " \
+        "#{limit} #{"job".pluralize(limit)}"
+    end
 
     def line(level, message, event = nil)
       tags = event ? event.payload.values_at(:process_id, :thread_name) : []

@@ -15,6 +15,9 @@ use crate::job::{Lease, Ticket};
 pub(crate) struct Ledger {
     held: Mutex<HashSet<Lease>>,
     doubted_at: Mutex<Option<Instant>>,
+    adopted_at: Mutex<Option<Instant>>,
+    /// Whether there are leases without the advisory lock that goes with them.
+    unlocked: AtomicBool,
     /// Whether somebody asks for what is struck.
     remembers: AtomicBool,
     /// Jobs whose leases were given up since somebody asked.
@@ -33,6 +36,26 @@ impl Ledger {
         self.lock().insert(ticket.lease);
     }
 
+    /// A claim that the caller has made has arrived. The session that claims has not locked it, and the caller may have made more.
+    pub(crate) fn adopt(&self, ticket: &Ticket) {
+        self.enter(ticket);
+        *self.adopted_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        if self.remembers.load(Ordering::Relaxed) {
+            self.unlocked.store(true, Ordering::Release);
+            self.was_struck.notify_one();
+        }
+    }
+
+    /// Whether there have been leases without their locks since the last call.
+    pub(crate) fn take_unlocked(&self) -> bool {
+        self.unlocked.swap(false, Ordering::Acquire)
+    }
+
+    /// Whether a claim of the caller's own arrived less than `age` ago.
+    pub(crate) fn has_adopted_since_less_than(&self, age: Duration) -> bool {
+        self.adopted_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < age)
+    }
+
     /// The lease has been given up, or is lost.
     pub(crate) fn strike(&self, lease: Lease) {
         self.lock().remove(&lease);
@@ -47,7 +70,7 @@ impl Ledger {
         self.struck_jobs().extend(jobs);
     }
 
-    /// Waits until a lease is struck.
+    /// Waits until a lease is struck, or arrives without its lock.
     pub(crate) async fn struck(&self) {
         self.was_struck.notified().await;
     }

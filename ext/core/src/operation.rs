@@ -12,7 +12,6 @@ use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
 use crate::job::Moment;
-use crate::ledger::Ledger;
 use crate::pauses::PauseBoard;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
@@ -51,7 +50,6 @@ struct Operation {
     heartbeat: Arc<Heartbeat>,
     listener: Arc<Listener>,
     sooner: Arc<Sooner>,
-    ledger: Arc<Ledger>,
     batches: Arc<BatchWatch>,
     /// `None`: nothing can be paused.
     pauses: Option<Arc<PauseWatch>>,
@@ -121,19 +119,7 @@ impl Operation {
             .config
             .pauses
             .then(|| Arc::new(PauseWatch { pools: shared.pools.clone(), store: Arc::clone(&store), link: Arc::clone(&claim), board }));
-        Self {
-            shared: Arc::clone(shared),
-            store,
-            listen,
-            claim,
-            finish,
-            heartbeat,
-            listener,
-            sooner,
-            ledger: Arc::default(),
-            batches,
-            pauses,
-        }
+        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner, batches, pauses }
     }
 
     async fn run(self) {
@@ -189,7 +175,7 @@ impl Operation {
     async fn operate(&self) {
         let mut phase = self.shared.phase.subscribe();
         if self.shared.config.effective_lock_strategy().locks_jobs() {
-            self.ledger.remember();
+            self.shared.ledger.remember();
         }
         let claimers = self.start_claimers();
         let completer = self.start_completer();
@@ -227,7 +213,7 @@ impl Operation {
                 store: Arc::clone(&self.store),
                 link: Arc::clone(&self.claim),
                 unsaved: Arc::clone(&self.shared.unsaved),
-                ledger: Arc::clone(&self.ledger),
+                ledger: Arc::clone(&self.shared.ledger),
                 events: Arc::clone(&self.shared.events),
                 fleet: Arc::clone(&self.heartbeat.fleet),
                 poll_interval: self.shared.config.poll_interval,
@@ -244,7 +230,7 @@ impl Operation {
             link: Arc::clone(&self.finish),
             unsaved: Arc::clone(&self.shared.unsaved),
             in_flight: Arc::clone(&self.shared.in_flight),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
             aside: Mutex::default(),
         });
@@ -264,7 +250,7 @@ impl Operation {
             pools: self.shared.pools.clone(),
             store: Arc::clone(&self.store),
             link: Arc::clone(&self.claim),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
             fleet: Arc::clone(&self.heartbeat.fleet),
             recovered_at: Mutex::default(),
@@ -297,7 +283,7 @@ impl Operation {
         }
         if self.shared.config.effective_lock_strategy().locks_jobs() {
             let locker =
-                Arc::new(Locker { store: Arc::clone(&self.store), link: Arc::clone(&self.claim), ledger: Arc::clone(&self.ledger) });
+                Arc::new(Locker { store: Arc::clone(&self.store), link: Arc::clone(&self.claim), ledger: Arc::clone(&self.shared.ledger) });
             others.push(self.supervise("locker", move || Arc::clone(&locker).run()));
         }
         if let Some(pauses) = self.pauses.clone() {
@@ -324,7 +310,7 @@ impl Operation {
         F: Future<Output = ()> + Send + 'static,
         S: Fn() -> F + Send + 'static,
     {
-        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.ledger));
+        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.shared.ledger));
         tokio::spawn(async move {
             let mut running = AbortOnDrop(tokio::spawn(service()));
             while let Err(failed) = (&mut running.0).await {

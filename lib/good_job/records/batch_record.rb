@@ -3,6 +3,8 @@
 module GoodJob
   # A row of good_job_batches.
   class BatchRecord < BaseRecord
+    include AdvisoryLockable
+
     good_job_table "good_job_batches"
     self.implicit_order_column = "created_at"
 

@@ -143,6 +143,7 @@ statements!(
     interrupt_jobs,
     next_due,
     overdue_batches,
+    park_jobs,
     read_pauses,
     recover_claims,
     register_process,
@@ -232,15 +233,24 @@ fn parameters(template: &str) -> BTreeSet<u32> {
 
 /// Statements that only Ruby runs, on the application's connection.
 const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
-    ("announce_pauses", include_str!("../../sql/announce_pauses.sql")),
     ("announce_batch", include_str!("../../sql/announce_batch.sql")),
+    ("announce_job", include_str!("../../sql/announce_job.sql")),
+    ("announce_pauses", include_str!("../../sql/announce_pauses.sql")),
     ("claim_inline", include_str!("../../sql/claim_inline.sql")),
+    ("fetch_parked", include_str!("../../sql/fetch_parked.sql")),
+    ("fetch_parked_by_key", include_str!("../../sql/fetch_parked_by_key.sql")),
     ("finish_inline", include_str!("../../sql/finish_inline.sql")),
+    ("give_slot_back", include_str!("../../sql/give_slot_back.sql")),
+    ("grant_start", include_str!("../../sql/grant_start.sql")),
     ("hold_job", include_str!("../../sql/hold_job.sql")),
     ("hold_until_commit", include_str!("../../sql/hold_until_commit.sql")),
     ("insert_job", include_str!("../../sql/insert_job.sql")),
     ("insert_jobs", include_str!("../../sql/insert_jobs.sql")),
     ("let_go_of_job", include_str!("../../sql/let_go_of_job.sql")),
+    ("park_waiting", include_str!("../../sql/park_waiting.sql")),
+    ("take_slot", include_str!("../../sql/take_slot.sql")),
+    ("unpark_jobs", include_str!("../../sql/unpark_jobs.sql")),
+    ("unpark_jobs_by_key", include_str!("../../sql/unpark_jobs_by_key.sql")),
 ];
 
 /// A statement's text by its file's name, with placeholders for the tables; `None` if there is no such file.

@@ -318,6 +318,16 @@ impl Store {
         job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued]).await?)
     }
 
+    /// Gives claims back and keeps them apart; gives the jobs that were still ours.
+    pub(crate) async fn park(&self, link: &Link, claims: &[Released], until: &[Option<Moment>]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
+        let performed_at: Vec<Option<Moment>> = claims.iter().map(|claim| claim.performed_at).collect();
+        let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
+        let rescued: Vec<bool> = claims.iter().map(|claim| claim.rescued).collect();
+        let params: [&(dyn ToSql + Sync); 7] = [&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued, &until];
+        job_ids(link.query(Statement::park_jobs, &params).await?)
+    }
+
     /// Marks claims as started; gives the jobs that were still ours.
     pub(crate) async fn stamp(&self, link: &Link, claims: &[Started]) -> Result<Vec<Uuid>, QueryError> {
         let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));

@@ -1,5 +1,5 @@
 //! Keeps the jobs' advisory locks as the leases are: gives up those of leases that were given up, and takes those again that went with a
-//! session. Claims take theirs themselves.
+//! session. Claims take theirs themselves, but for those that the caller makes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -49,7 +49,7 @@ impl Locker {
                 return Err(error);
             }
         }
-        if is_new {
+        if self.ledger.take_unlocked() || is_new {
             let held: Vec<_> = self.ledger.leases().iter().map(|lease| lease.job_id).collect();
             self.store.relock(&self.link, &held).await?;
         }

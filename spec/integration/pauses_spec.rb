@@ -64,6 +64,19 @@ RSpec.describe "Pauses", :database, :integration do
     end
   end
 
+  it "are left out by a scope, where they can be" do
+    GoodJob.pause(queue: "slow")
+    GoodJob.pause(label: "grey")
+    RecordJob.set(queue: "slow").perform_later
+    labeled_job("grey")
+    plain = RecordJob.perform_later
+    expect(GoodJob::Job.exclude_paused.count).to eq 3
+    allow(GoodJob).to receive(:configuration).and_return(new_capsule(enable_pauses: true).configuration)
+    expect(GoodJob::Job.exclude_paused.ids).to eq [plain.job_id]
+    GoodJob.pause(job_class: "RecordJob")
+    expect(GoodJob::Job.exclude_paused).to be_empty
+  end
+
   it "hold a queue back, and let it go when they are lifted" do
     GoodJob.pause(queue: "slow")
     slow = RecordJob.set(queue: "slow").perform_later

@@ -451,7 +451,7 @@ impl World {
         }
         let (grace_us, silence_us) = (5_000_000_i64, 20_000_000_i64);
         let rescue = statement("rescue_jobs");
-        transaction.query(&rescue, &[&Uuid::nil(), &grace_us, &silence_us, &"good_job_processes-", &"good_jobs-"]).unwrap();
+        transaction.query(&rescue, &[&Uuid::nil(), &grace_us, &silence_us, &"good_job_processes-", &"good_jobs-", &None::<i32>]).unwrap();
         transaction.commit().unwrap();
     }
 

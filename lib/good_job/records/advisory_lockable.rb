@@ -47,11 +47,11 @@ module GoodJob
 
       # Records whose lock could be taken, the first ones in order.
       scope :advisory_lock, lambda { |column: primary_key, function: TRY, select_limit: nil|
-        # The offset keeps the planner from asking for the locks of more rows than these.
+        # The offset keeps the planner from asking for the locks of more rows than these, and ARRAY from asking for them twice.
         candidates = select("#{quoted_table_name}.*").limit(select_limit || limit_value).offset(offset_value || 0)
         free = advisory_call(function, advisory_key_sql("candidates", column))
         locked = unscoped.from(candidates, :candidates).select(primary_key).where(free).limit(limit_value)
-        unscoped.where(primary_key => locked).merge(all.only(:order))
+        unscoped.where("#{quoted_table_name}.#{quoted_primary_key} = ANY (ARRAY(#{locked.to_sql}))").merge(all.only(:order))
       }
       scope :joins_advisory_locks, lambda { |column: primary_key|
         joins(<<~SQL.squish)

@@ -11,7 +11,9 @@ RSpec.describe "A process that is gone, or seems to be", :database, :integration
 
   # What goes to GoodJob.on_thread_error is printed.
   def reporting
-    'config.good_job.on_thread_error = ->(error) { puts "told of #{error.class}: #{error.message}" }'
+    <<~'RUBY'
+      config.good_job.on_thread_error = ->(error) { puts "told of #{error.class}: #{error.message}" }
+    RUBY
   end
 
   def now

@@ -142,5 +142,6 @@ fn under_load_a_job_costs_a_fraction_of_a_transaction_and_is_stored_in_no_more_t
     let row = &queue.rows(counts, &[])[0];
     let (commits, updates): (i64, i64) = (row.get(0), row.get(1));
     assert!(commits <= JOBS / 30, "{commits} transactions for {JOBS} jobs");
-    assert_eq!(updates, 2 * JOBS);
+    // A claim, an end; on a busy machine some claims are given back in between.
+    assert!(updates <= 2 * JOBS + JOBS / 20, "{updates} updates of {JOBS} jobs");
 }

@@ -511,8 +511,10 @@ impl World {
     }
 
     fn table(&mut self) -> BTreeMap<Uuid, Row> {
+        // A job that was rescued before it was on record as started keeps a lock_type, and no more.
         let rows = self.queue.rows(
-            "SELECT job.id, job.finished_at IS NOT NULL, num_nulls(job.locked_by_id, job.locked_at, job.lock_type) IN (0, 3), \
+            "SELECT job.id, job.finished_at IS NOT NULL, \
+                    num_nulls(job.locked_by_id, job.locked_at) IN (0, 2) AND (job.locked_by_id IS NULL OR job.lock_type IS NOT NULL), \
                     job.locked_by_id IS NOT NULL, COALESCE(job.executions_count, 0), COALESCE(job.performed_at >= job.locked_at, FALSE), \
                     count(execution.id), count(execution.id) FILTER (WHERE execution.error_event IS DISTINCT FROM 0) \
              FROM good_jobs AS job \

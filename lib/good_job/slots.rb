@@ -117,7 +117,7 @@ module GoodJob
 
     # What is parked is not asked whether it is paused; claims are.
     def paused?
-      GoodJob.configuration.enable_pauses && Setting.paused?
+      GoodJob.configuration.enable_pauses && BaseRecord.connection_pool.with_connection { Setting.paused? }
     end
 
     def full?(gate)

@@ -87,6 +87,24 @@ RSpec.describe "Pauses", :database, :integration do
     wait_until_finished(slow)
   end
 
+  it "hold back what waits for a slot of a limit, too" do
+    allow(GoodJob).to receive(:configuration).and_return(new_capsule(enable_pauses: true).configuration)
+    stub_const("LimitedJob", Class.new(LatchedJob) do
+      include GoodJob::ActiveJobExtensions::Concurrency
+
+      good_job_control_concurrency_with(perform_limit: 1, key: "one at a time")
+    end)
+    start_capsule(enable_pauses: true)
+    first, second = Array.new(2) { LimitedJob.perform_later(latch.path).tap { |job| wait_until("the job to be looked at") { row(job).locked_at } } }
+    wait_until("the second to be parked") { row(second).then { |row| row.locked_at && row.locked_by_id.nil? } }
+    GoodJob.pause(job_class: "LimitedJob")
+    latch.open
+    wait_until_finished(first, RecordJob.perform_later)
+    expect(waiting).to eq [second.job_id]
+    GoodJob.unpause(job_class: "LimitedJob")
+    wait_until_finished(second)
+  end
+
   it "are heard of by a worker that runs" do
     start_capsule(enable_pauses: true)
     wait_until_finished(RecordJob.perform_later)

@@ -58,11 +58,11 @@ module Bench
     def check(stock, ending, runs)
       jobs = options[:jobs]
       said = { runs: jobs * ending.runs, jobs: jobs }
-      expect_none [*("the process says #{runs}, not #{said}" unless runs == said), *faults(stock, ending)]
+      expect_none [*("the process says #{runs}, not #{said}" unless runs == said), *mistakes(stock, ending)]
     end
 
     # @return [Array<String>] what the tables have wrong
-    def faults(stock, ending)
+    def mistakes(stock, ending)
       found = stock.connection.exec_params(<<~SQL, [ending.runs, ending.job_error_event, ending.error_event]).first
         SELECT (SELECT count(*) FROM good_jobs
                 WHERE finished_at IS NOT NULL AND locked_by_id IS NULL AND executions_count = $1::int4

@@ -14,7 +14,7 @@ WITH held AS MATERIALIZED (
          CASE WHEN $5::text = 'delete' AND (job.cron_key IS NOT NULL OR (job.batch_id IS NOT NULL AND $6::text IS NOT NULL))
               THEN 'finish' ELSE $5::text END AS action
   FROM {jobs} AS job
-  WHERE job.id = $1::uuid AND job.locked_by_id = $2::uuid
+  WHERE job.id = $1::uuid AND job.locked_by_id IS NOT DISTINCT FROM $2::uuid
   FOR UPDATE
 ),
 deleted AS (

@@ -4,18 +4,20 @@
 -- Params: $1 timestamptz somewhat before the last answer, so that no job becomes due unnoticed between two; NULL the first time
 -- Answer: a row for each of these jobs, and one without a job that has only the clock.
 -- Index:  index_good_jobs_for_claim
--- Form:   the same walk over distinct priorities as claim_jobs.sql: two probes a priority, however many jobs lie in the future.
+-- Form:   a walk over distinct priorities as in claim_jobs.sql, then two probes a priority, however many jobs lie in the future. It goes
+--         backwards and so meets each priority at its last job, which is usually there: at its first are the entries of jobs that have
+--         ended while a snapshot held somewhere keeps them from being forgotten.
 WITH RECURSIVE priorities AS (
   (SELECT priority
    FROM {jobs}
-   WHERE finished_at IS NULL AND locked_by_id IS NULL
-   ORDER BY priority
+   WHERE finished_at IS NULL AND locked_by_id IS NULL AND priority IS NOT NULL
+   ORDER BY priority DESC
    LIMIT 1)
   UNION ALL
-  SELECT (SELECT lower.priority
-          FROM {jobs} AS lower
-          WHERE lower.finished_at IS NULL AND lower.locked_by_id IS NULL AND lower.priority > priorities.priority
-          ORDER BY lower.priority
+  SELECT (SELECT higher.priority
+          FROM {jobs} AS higher
+          WHERE higher.finished_at IS NULL AND higher.locked_by_id IS NULL AND higher.priority < priorities.priority
+          ORDER BY higher.priority DESC
           LIMIT 1)
   FROM priorities
   WHERE priorities.priority IS NOT NULL

@@ -108,6 +108,29 @@ fn claims_do_not_step_over_what_has_ended_behind_a_snapshot_that_is_held() {
     assert!(entries < JOBS * 4, "{entries} entries read for {JOBS} jobs");
 }
 
+#[test]
+fn the_timer_does_not_step_over_what_has_ended_behind_a_snapshot_that_is_held() {
+    let mut queue = Queue::create();
+    for priority in ["0", "1"] {
+        queue.jobs(10_000, &[("priority", priority), ("scheduled_at", "now_utc - interval '1 hour'")]);
+    }
+    let mut holder = queue.database.client();
+    holder.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM good_jobs").unwrap();
+    queue.client.batch_execute("UPDATE good_jobs SET finished_at = now()").unwrap();
+    for priority in ["0", "1", "NULL"] {
+        queue.jobs(1, &[("priority", priority), ("scheduled_at", "now_utc + interval '1 hour'")]);
+    }
+    queue.client.batch_execute("VACUUM ANALYZE good_jobs").unwrap();
+    queue.client.batch_execute(sql::SESSION_SETTINGS).unwrap();
+    let now: time::OffsetDateTime = queue.rows("SELECT now()", &[])[0].get(0);
+
+    let (rows, pages) = cost(&mut queue, "next_due", &[&(now - time::Duration::seconds(1))]);
+    holder.batch_execute("COMMIT").unwrap();
+    // The three jobs, and the clock.
+    assert_eq!(rows, 4);
+    assert!(pages <= 100, "next_due touched {pages} pages");
+}
+
 /// Runs that last as long as the shortest in Ruby.
 fn counting(runs: &Arc<AtomicI64>) -> impl Fn(&Taken) -> Outcome + Send + 'static {
     let runs = Arc::clone(runs);

@@ -145,7 +145,7 @@ fn counting(runs: &Arc<AtomicI64>) -> impl Fn(&Taken) -> Outcome + Send + 'stati
 }
 
 #[test]
-fn under_load_a_job_costs_a_fraction_of_a_transaction_and_is_stored_in_no_more_than_three_versions() {
+fn a_short_job_costs_a_tenth_of_a_transaction_at_most_and_two_updates() {
     const JOBS: i64 = 5_000;
     let mut queue = Queue::create();
     queue.jobs(JOBS, &[]);
@@ -164,7 +164,7 @@ fn under_load_a_job_costs_a_fraction_of_a_transaction_and_is_stored_in_no_more_t
     queue.wait_for_count("pg_stat_activity WHERE datname = current_database() AND application_name = 'good_job_core tests'", 0);
     let row = &queue.rows(counts, &[])[0];
     let (commits, updates): (i64, i64) = (row.get(0), row.get(1));
-    assert!(commits <= JOBS / 30, "{commits} transactions for {JOBS} jobs");
+    assert!(commits <= JOBS / 10, "{commits} transactions for {JOBS} jobs");
     // A claim, an end; on a busy machine some claims are given back in between.
     assert!(updates <= 2 * JOBS + JOBS / 20, "{updates} updates of {JOBS} jobs");
 }

@@ -360,7 +360,7 @@ impl World {
         let stored = match end {
             End::Deleted => self.row(job_id).is_none(),
             // It leaves no trace but the lease, which somebody may have again by now.
-            End::Unstarted => held.unwrap_or_else(|| self.processes[run.process].losses(job_id) == losses),
+            End::Unstarted => held.unwrap_or(true),
             _ => self.executions(run.process, job_id) > before,
         };
         if let Some(held) = held {
@@ -368,7 +368,8 @@ impl World {
         }
         if stored {
             self.note_end(job_id, end);
-        } else {
+        } else if !matches!(end, End::Unstarted) {
+            // A claim that nobody has started is nobody's loss.
             self.processes[run.process].wait_for_losses(job_id, losses + 1);
         }
         let written = i64::from(stored && !matches!(end, End::Deleted | End::Unstarted));

@@ -5,9 +5,12 @@ require "securerandom"
 require "set"
 require "active_job"
 require "active_record"
+require "active_support/core_ext/module/attribute_accessors"
+require "active_support/core_ext/module/attribute_accessors_per_thread"
 require "active_support/core_ext/object/blank"
 require "active_support/core_ext/string/filters"
 require "active_support/core_ext/string/inflections"
+require "active_support/deprecation"
 require "active_support/tagged_logging"
 
 require "good_job/version"
@@ -18,6 +21,7 @@ require "good_job/records"
 require "good_job/database"
 require "good_job/statements"
 require "good_job/job_row"
+require "good_job/current_thread"
 require "good_job/enqueuer"
 require "good_job/outcome"
 require "good_job/preservation"
@@ -25,13 +29,25 @@ require "good_job/run"
 require "good_job/events"
 require "good_job/log_subscriber"
 require "good_job/runtime_events"
+require "good_job/active_job_extensions"
+require "good_job/bulk"
+require "good_job/limits"
+require "good_job/slots"
+require "good_job/relay"
 require "good_job/active_job_extensions/interrupt_errors"
 require "good_job/inline"
+require "good_job/cleanup"
+require "good_job/batch"
+require "good_job/operations"
 require "good_job/worker"
+require "good_job/cron_entry"
+require "good_job/cron"
 require "good_job/capsule"
 require "good_job/async"
 require "good_job/web_server"
 require "good_job/adapter"
+require "good_job/systemd"
+require "good_job/probe_server"
 require "good_job/process_fork"
 require "active_job/queue_adapters/good_job_adapter"
 
@@ -128,6 +144,40 @@ module GoodJob
       Inline.new.perform_due(queue_string, limit: limit)
     end
 
+    # Lets workers with enable_pauses leave jobs where they are: of a queue, of a class, or with a label.
+    # @raise [ArgumentError] not exactly one of them
+    def pause(queue: nil, job_class: nil, label: nil)
+      Setting.pause(queue: queue, job_class: job_class, label: label)
+    end
+
+    # The reverse of {.pause}.
+    # @raise [ArgumentError] not exactly one of them
+    def unpause(queue: nil, job_class: nil, label: nil)
+      Setting.unpause(queue: queue, job_class: job_class, label: label)
+    end
+
+    # @return [Boolean] whether this is paused; without arguments, whether anything is
+    # @raise [ArgumentError] more than one of them
+    def paused?(queue: nil, job_class: nil, label: nil)
+      Setting.paused?(queue: queue, job_class: job_class, label: label)
+    end
+
+    # @param type [String, Symbol, nil] "queues", "job_classes" or "labels"
+    # @return [Hash{Symbol => Array<String>}, Array<String>] what is paused, of all types or of one
+    def paused(type = nil)
+      Setting.paused(type)
+    end
+
+    # Deletes jobs and batches that ended long ago.
+    # @param older_than [Numeric, ActiveSupport::Duration, nil] seconds; nil: cleanup_preserved_jobs_before_seconds_ago
+    # @param in_batches_of [Integer] rows of one statement
+    # @param include_discarded [Boolean] by default cleanup_discarded_jobs
+    # @return [Integer] how many rows: batches, executions and jobs
+    def cleanup_preserved_jobs(older_than: nil, in_batches_of: 1_000, include_discarded: configuration.cleanup_discarded_jobs)
+      older_than ||= configuration.cleanup_preserved_jobs_before_seconds_ago
+      Cleanup.new(older_than: older_than, in_batches_of: in_batches_of, include_discarded: include_discarded).run
+    end
+
     # @return [Boolean] whether this is the `good_job` executable
     def cli?
       defined?(CLI) && CLI.within_exe ? true : false
@@ -136,6 +186,17 @@ module GoodJob
     # @return [Boolean] whether the database has the tables and columns that this version needs
     def migrated?
       Job.table_exists? && (%w[locked_at lock_type] - Job.column_names).empty?
+    end
+
+    # @deprecated it has been, for long
+    def v4_ready?
+      deprecator.warn("GoodJob.v4_ready? is true, and will be removed.")
+      true
+    end
+
+    # @return [ActiveSupport::Deprecation]
+    def deprecator
+      @deprecator ||= ActiveSupport::Deprecation.new("2.0", "GoodJob")
     end
 
     # @return [Boolean] false inside a job whose process is shutting down; true everywhere else

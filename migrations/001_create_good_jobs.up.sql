@@ -106,9 +106,13 @@ CREATE INDEX index_good_jobs_on_finished_at ON good_jobs (finished_at)
 CREATE UNIQUE INDEX index_good_jobs_on_cron_key_and_cron_at_cond ON good_jobs (cron_key, cron_at)
   WHERE cron_key IS NOT NULL;
 
--- Concurrency limits count what is queued or running under a key.
-CREATE INDEX index_good_jobs_on_concurrency_key_when_unfinished ON good_jobs (concurrency_key)
+-- Concurrency limits count what is queued or running under a key, and take what waits for it in order (fetch_parked_by_key.sql).
+CREATE INDEX index_good_jobs_on_concurrency_key_when_unfinished ON good_jobs (concurrency_key, scheduled_at)
   WHERE finished_at IS NULL AND concurrency_key IS NOT NULL;
+
+-- Throttles count what was enqueued under a key since a time, finished or not.
+CREATE INDEX index_good_jobs_on_concurrency_key_and_created_at ON good_jobs (concurrency_key, created_at)
+  WHERE concurrency_key IS NOT NULL;
 
 -- GoodJob::Batch#jobs, and whether a finished job was the last of its batch.
 CREATE INDEX index_good_jobs_on_batch_id ON good_jobs (batch_id)

@@ -11,8 +11,10 @@ RSpec.describe "Tidiness" do
   describe "layers" do
     # From the lowest to the highest: a module names modules of its own layer and of those before it.
     layers = {
-      words: %w[completion config due error event fleet frontier in_flight job ledger outcome pace phase pool pulse queue_selector transition
-                wait_queue],
+      words: %w[
+        batches completion config due error event fleet frontier in_flight job ledger lock_strategy outcome pace pauses phase pool pulse
+        queue_selector transition wait_queue
+      ],
       postgres: %w[postgres],
       services: %w[services],
       runtime: %w[operation runtime]

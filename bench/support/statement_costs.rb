@@ -190,7 +190,7 @@ module Bench
         run("retry_jobs", [*ended, *again], LIMIT),
         run("interrupt_jobs", [*run_columns, 10], LIMIT),
         run("release_jobs", [*leases, each(nil), each(0), each(false)], LIMIT),
-        run("delete_jobs", leases, LIMIT),
+        run("delete_jobs", [*leases, each(false)], LIMIT),
         run("stored_executions", [ids("run", LIMIT), own], 0)
       ]
     end

@@ -33,6 +33,7 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     class.define_method("pools", method!(Runtime::pools, 0))?;
     class.define_method("try_take", method!(Runtime::try_take, 1))?;
     class.define_method("take", method!(Runtime::take, 1))?;
+    class.define_method("adopt", method!(Runtime::adopt, 2))?;
     class.define_method("describe", method!(Runtime::describe, 1))?;
     class.define_method("started", method!(Runtime::started, 1))?;
     class.define_method("finish", method!(Runtime::finish, 2))?;

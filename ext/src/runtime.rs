@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use good_job_core::config::RawConfig;
 use good_job_core::outcome::{Outcome, RawOutcome};
-use good_job_core::runtime::Taken;
+use good_job_core::runtime::{Fetched, Taken};
 use good_job_core::wait_queue::QueueClosed;
 use good_job_core::Runtime as Core;
 use magnus::{Error, RArray, RHash, Ruby, Value};
@@ -76,6 +76,12 @@ impl Runtime {
             Err(QueueClosed) => None,
         };
         taken.map(|taken| hand_over(ruby, core, &taken)).transpose()
+    }
+
+    pub(crate) fn adopt(ruby: &Ruby, this: &Self, pool: usize, job: Value) -> Result<u64, Error> {
+        let core = this.core(ruby)?;
+        let job: Fetched = convert::from_ruby(ruby, job, "adopt")?;
+        core.adopt(pool, job).map_err(|error| errors::from_core(ruby, &error))
     }
 
     pub(crate) fn describe(ruby: &Ruby, this: &Self, lease: u64) -> Result<Value, Error> {

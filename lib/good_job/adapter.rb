@@ -22,30 +22,32 @@ module GoodJob
     end
 
     # @param job [ActiveJob::Base]
-    # @return [JobRow, false] false when the job was not enqueued because this tick of its cron entry already is
+    # @return [JobRow, false, nil] false when the job was not enqueued because this tick of its cron entry already is; nil: captured
     def enqueue(job)
       enqueue_at(job, nil)
     end
 
     # @param timestamp [Numeric, nil] seconds since the Unix epoch; nil: at once
-    # @return [JobRow, false]
-    def enqueue_at(job, timestamp, origin: JobRow::NOWHERE)
-      row = JobRow.new(job, scheduled_at: timestamp, origin: origin)
-      run = Run.of(job)
-      return retry_in_place(run, job, row) if run
+    # @return [JobRow, false, nil] nil: a {Bulk} buffer took it
+    def enqueue_at(job, timestamp, origin: JobRow::Origin.of(job))
+      return nil if captured?(job)
 
+      run = Run.of(job)
+      return retry_in_place(run, job, timestamp) if run
+
+      row = JobRow.new(job, scheduled_at: timestamp, origin: origin)
       Events.instrument("enqueue_job.good_job", -> { enqueueing(job, row) }) { enqueue_row(job, row) }
     end
 
     # @param jobs [Array<ActiveJob::Base>]
-    # @return [Integer] how many were enqueued
+    # @return [Integer, nil] how many were enqueued; nil: a {Bulk} buffer took them
     def enqueue_all(jobs)
       return 0 if jobs.empty?
-      return jobs.count { |job| enqueue(job) } if execute_inline?
+      return nil if captured?(jobs)
 
-      start_async_on_need
-      retried, others = jobs.partition { |job| Run.of(job) }
-      retried.count { |job| enqueue(job) } + enqueuer.insert_all(others, others.map { |job| JobRow.new(job) })
+      single, many = jobs.partition { |job| execute_inline? || Run.of(job) || Limits.at_enqueue?(job) }
+      start_async_on_need if many.any?
+      single.count { |job| enqueue_limited(job) } + enqueuer.insert_all(many, many.map { |job| JobRow.new(job) })
     end
 
     # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues (Rails 7.2)
@@ -107,6 +109,17 @@ module GoodJob
       capsule.configuration
     end
 
+    def captured?(jobs)
+      Bulk.current_buffer && Bulk.capture(jobs, queue_adapter: self)
+    end
+
+    # Bulk enqueueing runs no callbacks, and those that keep the limits are none of the application's.
+    def enqueue_limited(job)
+      return enqueue(job) if Run.of(job) || !Limits.at_enqueue?(job)
+
+      Limits.enqueue(job) { enqueue(job) }
+    end
+
     def enqueue_row(job, row)
       return enqueue_inline(job, row) if execute_inline? && row.due?(Time.current)
 
@@ -123,7 +136,10 @@ module GoodJob
       start_async if Async.ready?
     end
 
-    def retry_in_place(run, job, row)
+    # Active Job has left the job's own language by now, and would go on in the thread's.
+    def retry_in_place(run, job, timestamp)
+      locale = job.locale if job.locale && I18n.locale_available?(job.locale)
+      row = I18n.with_locale(locale) { JobRow.new(job, scheduled_at: timestamp) }
       job.provider_job_id = row.id
       run.retry_with(row)
       row

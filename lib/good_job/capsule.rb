@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "good_job/capsule/chores"
 require "good_job/capsule/crew"
 require "good_job/capsule/launch"
 
@@ -10,6 +11,8 @@ module GoodJob
   class Capsule
     # What the end of a shutdown may take after the running jobs have been interrupted: their `ensure` blocks, and saving outcomes.
     KILL_GRACE_S = 5
+    # What the end of a shutdown may take after everything has been saved.
+    CHORES_GRACE_S = 5
 
     @instances = []
 
@@ -84,9 +87,15 @@ module GoodJob
       forked? || %i[new stopped].include?(@state)
     end
 
-    # @return [Boolean] whether no job is running here
-    def idle?
-      forked? || @crew.nil? || @crew.idle?
+    # @param seconds [Numeric, nil] nil: now
+    # @return [Boolean] whether no job is running here, and none has been for so long, as far as earlier questions could see
+    def idle?(seconds = nil)
+      return true if forked? || @crew.nil?
+
+      total = @runtime.snapshot[:pools].sum { |pool| pool[:total] }
+      idle = @crew.idle?
+      note_activity(total) unless idle && total == @active_total
+      idle && (seconds.nil? || now - @active_at >= seconds)
     end
 
     # @return [Array<Worker>]
@@ -119,22 +128,36 @@ module GoodJob
 
     # The parent's runtime may be collected here: the library leaves alone what it did not make in this process.
     def become_new
+      @slots&.leave_parent
+      @slots = nil
       @pid = ::Process.pid
       @process_id = SecureRandom.uuid
       @mutex = Mutex.new
       @state = :new
-      @runtime = @crew = @closer = nil
+      @runtime = @crew = @closer = @events = @cron = nil
+      @chores = Chores.new
     end
 
     def launch
       @runtime = Native::Runtime.new(Launch.options(configuration))
+      note_activity(0)
       @runtime.start
       @closer = nil
       listen_to(@runtime)
       answer_pulse_of(@runtime)
       @runtime.pools.each { |pool| tell_of("scheduler_create_pool", performer_name: pool[:name], max_threads: pool[:max_threads]) }
-      @crew = Crew.new(@runtime, low_priority: configuration.lower_thread_priority).start
+      @slots = Slots.new(@runtime.process_id)
+      queues = Native.parse_queues(configuration.queues).map { |pool| pool.fetch(:queues) }
+      @crew = Crew.new(@runtime, slots: @slots, queues: queues, low_priority: configuration.lower_thread_priority).start
+      @cron = start_cron
       shut_down_at_exit
+    end
+
+    def start_cron
+      return unless configuration.enable_cron
+
+      entries = CronEntry.all(configuration: configuration)
+      Cron.new(entries, graceful_restart_period: configuration.cron_graceful_restart_period).start if entries.any?
     end
 
     def listen_to(runtime)
@@ -146,6 +169,7 @@ module GoodJob
         nil
       end
       thread.name = "good_job events"
+      @events = thread
     end
 
     # A thread of its own: those that run jobs or listen may wait for something else than Ruby's lock.
@@ -159,7 +183,7 @@ module GoodJob
     end
 
     def hear(event)
-      RuntimeEvents.handle(event)
+      event[:name] == "ripe_batches" ? @chores.advance(event[:batch_ids]) : RuntimeEvents.handle(event)
       @observer&.call(event)
     rescue StandardError => e
       GoodJob.report_error(e)
@@ -169,6 +193,7 @@ module GoodJob
       return unless @state == :running
 
       @state = :draining
+      @cron&.stop
       @crew.shut_down
       @runtime.drain
     end
@@ -181,6 +206,7 @@ module GoodJob
       begin_draining
       @closer = Thread.new do
         @crew.join
+        @cron&.join(CHORES_GRACE_S)
         stop(nil, timeout)
       end
     end
@@ -196,8 +222,10 @@ module GoodJob
     end
 
     def stop(patience_us, timeout)
+      @slots.close
       saved = @runtime.stop(patience_us)
       unsaved = @runtime.snapshot[:unsaved_outcomes]
+      @events.join(CHORES_GRACE_S) && @chores.finish(CHORES_GRACE_S)
       @state = :stopped
       LogSubscriber.log(:error, "GoodJob could not save how #{unsaved} jobs ended; they will run again.") unless saved
       tell_of("scheduler_shutdown", timeout: timeout)
@@ -208,6 +236,15 @@ module GoodJob
 
       @exit_pid = pid = @pid
       at_exit { shutdown if ::Process.pid == pid }
+    end
+
+    def note_activity(total)
+      @active_at = now
+      @active_total = total
+    end
+
+    def now
+      ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
     end
 
     def tell_of(name, payload = {})

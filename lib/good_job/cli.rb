@@ -3,6 +3,7 @@
 require "thor"
 require "good_job"
 require "good_job/command_process"
+require "good_job/daemon"
 
 module GoodJob
   # The command `good_job`.
@@ -33,15 +34,36 @@ module GoodJob
       Every flag is also a setting, config.good_job.max_threads, and an environment variable, GOOD_JOB_MAX_THREADS.
     TEXT
     Configuration::OPTIONS.flags.each do |option|
-      method_option option.name, type: :string, banner: option.name.to_s.upcase, desc: option.flag
+      # A switch may stand alone, as --enable-cron, or have a value.
+      lone = option.switch? ? { lazy_default: "true" } : {}
+      method_option option.name, type: :string, banner: option.name.to_s.upcase, desc: option.flag, **lone
     end
     # Loads the application and runs jobs until told to stop.
     def start
       CommandProcess.end_in_any_case
       load_application
       configuration = Configuration.new(options.to_h.transform_keys(&:to_sym))
+      Daemon.new(pidfile: configuration.pidfile || "tmp/pids/good_job.pid").daemonize if configuration.daemonize
       exit CommandProcess.new(configuration).run
+    rescue Daemon::Refused => e
+      raise Thor::Error, "GoodJob cannot start: #{e.message}."
     rescue ArgumentError, DatabaseError => e
+      raise Thor::Error, e.message
+    end
+
+    desc "cleanup_preserved_jobs", "Deletes jobs that ended long ago"
+    long_desc <<~TEXT
+      Deletes jobs that ended long ago, with their execution rows, and batches. Workers do the same by themselves, unless
+      cleanup_interval_jobs and cleanup_interval_seconds are off.
+    TEXT
+    method_option :before_seconds_ago, type: :numeric, banner: "SECONDS",
+                                       desc: "Of so long ago (default: the setting cleanup_preserved_jobs_before_seconds_ago, 14 days)"
+    # Loads the application and cleans up.
+    def cleanup_preserved_jobs
+      load_application
+      count = GoodJob.cleanup_preserved_jobs(older_than: options[:before_seconds_ago])
+      puts "GoodJob deleted #{count} rows of jobs and batches that ended long ago."
+    rescue ArgumentError => e
       raise Thor::Error, e.message
     end
 

@@ -8,6 +8,8 @@ module GoodJob
   class CommandProcess
     STOP_SIGNALS = %w[INT TERM].freeze
     EXIT_FAILURE = 1
+    # How often to see whether it is idle.
+    IDLE_TICK_S = 1
 
     # Ruby ends when all its threads have, those included that cannot be interrupted: one that waits in a library in C, or masks
     # interrupts. Their jobs have been given back by then. To be called before the application is loaded: of all at_exit blocks, the first
@@ -26,6 +28,7 @@ module GoodJob
       @inbox = Thread::Queue.new
       @capsule = Capsule.new(configuration: configuration, observer: @inbox.method(:push))
       @ready = false
+      @systemd = Systemd.new
     end
 
     # Runs until told to stop.
@@ -34,9 +37,15 @@ module GoodJob
       GoodJob.capsule = @capsule
       trap_signals
       @capsule.start
+      @systemd.start
+      @probe_server = start_probe_server
+      watch_idleness if @configuration.idle_timeout
       status = nil
       status = handle(@inbox.pop) until status
       status
+    ensure
+      @probe_server&.stop
+      @systemd.stop
     end
 
     private
@@ -55,6 +64,7 @@ module GoodJob
       when "unavailable" then return give_up(message) unless @ready || @stopping
       when "stop" then stop
       when "quiet" then @capsule.drain
+      when "tick" then stop if !@stopping && @capsule.idle?(@configuration.idle_timeout)
       when "backtraces" then print_backtraces
       when "stopped" then return 0
       end
@@ -68,8 +78,26 @@ module GoodJob
       EXIT_FAILURE
     end
 
+    def start_probe_server
+      port, handler, app = %i[probe_port probe_handler probe_app].map { |name| @configuration.public_send(name) }
+      ProbeServer.new(port: port, handler: handler, app: app).start if port
+    rescue SystemCallError => e
+      raise ArgumentError, "GoodJob: probe_port is #{port}, but nothing can listen there (#{e.message})."
+    end
+
+    def watch_idleness
+      thread = Thread.new do
+        loop do
+          sleep IDLE_TICK_S
+          @inbox << { name: "tick" }
+        end
+      end
+      thread.name = "good_job idleness"
+    end
+
     def stop
       exit!(EXIT_FAILURE) if @stopping
+      @systemd.stopping
       @stopping = Thread.new do
         @capsule.shutdown
         @inbox << { name: "stopped" }

@@ -19,6 +19,7 @@ module GoodJob
       context = Context.new(rails_env, cli)
       @values = OPTIONS.to_h { |option| [option.name, option.resolve(explicit, rails, env, context)] }
       @values[:execution_mode] = :external if cli && %i[async async_server].include?(execution_mode)
+      refuse_unreadable_cron
       @values[:poll_interval] ||= context.development? && async? ? -1.0 : 10.0
       @values.freeze
       freeze
@@ -30,6 +31,16 @@ module GoodJob
 
       settings = ::Rails.application.config
       settings.respond_to?(:good_job) ? settings.good_job.to_h : {}
+    end
+
+    # @param string [String, nil] one pool's queues
+    # @return [Hash] see {Native.parse_queues}
+    # @raise [ArgumentError] it makes no sense, or is several pools
+    def self.parse_queues(string)
+      pools = Native.parse_queues(string.to_s)
+      raise ArgumentError, "GoodJob: #{string.inspect} has #{pools.size} pools, where one is meant." if pools.size > 1
+
+      pools.first.fetch(:queues)
     end
 
     def self.rails_env
@@ -54,7 +65,21 @@ module GoodJob
       rails_settings.key?(name)
     end
 
+    # @return [Array<CronEntry>]
+    def cron_entries
+      CronEntry.all(configuration: self)
+    end
+
     private
+
+    # Where it is written, and not where it would first be due.
+    def refuse_unreadable_cron
+      cron.each do |key, params|
+        raise ArgumentError, "GoodJob: the cron entry #{key.inspect} is #{params.inspect}, but must be a Hash." unless params.respond_to?(:to_h)
+
+        CronEntry.new(params.to_h.merge(key: key))
+      end
+    end
 
     def refuse_unknown(settings, kind)
       unknown = settings.keys.map(&:to_sym) - OPTIONS.names - RETIRED

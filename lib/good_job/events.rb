@@ -57,7 +57,7 @@ module GoodJob
 
       def performed(run)
         error = run.unhandled_error || run.handled_error
-        result = { error_event: run.error_event, retried: run.retried? }
+        result = { value: run.value, error_event: run.error_event, retried: run.retried? }
         result.update(error: error, (run.unhandled_error ? :unhandled_error : :handled_error) => error) if error
         result
       end

@@ -4,6 +4,9 @@ module GoodJob
   # Runs jobs in the caller's thread, on the application's connection and by the caller's clock: the mode for tests and consoles.
   class Inline
     ANY_QUEUE = { all: true }.freeze
+    NOTHING_PAUSED = [nil, nil, nil].freeze
+    DEFERRED = :good_job_deferred_jobs
+    private_constant :NOTHING_PAUSED, :DEFERRED
 
     class << self
       # Never the capsule's: a runtime gives back what is held under its id and that it did not claim itself.
@@ -12,6 +15,27 @@ module GoodJob
         @process_id = SecureRandom.uuid unless @pid == ::Process.pid
         @pid = ::Process.pid
         @process_id
+      end
+
+      # Jobs that the block enqueues run after it, in order: what the block writes must be committed first. If one of them raises, the
+      # others stay in the queue.
+      def deferring
+        return yield if deferred
+
+        begin
+          Thread.current[DEFERRED] = []
+          result = yield
+          job_ids = deferred
+        ensure
+          Thread.current[DEFERRED] = nil
+        end
+        job_ids.each { |job_id| new.perform_enqueued(job_id) }
+        result
+      end
+
+      # @return [Array<String>, nil] ids of the jobs to be run after the block of {.deferring}
+      def deferred
+        Thread.current[DEFERRED]
       end
     end
 
@@ -23,6 +47,8 @@ module GoodJob
     # @return [Boolean] whether it was inserted
     # @raise [Exception] what the job did not handle
     def enqueue(enqueuer, job, row)
+      return enqueuer.insert(job, row) && self.class.deferred.push(row.id) && true if self.class.deferred
+
       holding(row.id) do
         return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
 
@@ -30,6 +56,15 @@ module GoodJob
         claim = claim_next(job_id: row.id) while claim && perform(claim)
       end
       true
+    end
+
+    # Runs a job that waits in the queue, and again as long as it retries itself at once. Nothing happens if somebody else has it.
+    # @raise [Exception] what the job did not handle
+    def perform_enqueued(job_id)
+      holding(job_id) do
+        claim = claim_next(job_id: job_id)
+        claim = claim_next(job_id: job_id) while claim && perform(claim)
+      end
     end
 
     # Runs what is due, until nothing is.
@@ -41,7 +76,7 @@ module GoodJob
     def perform_due(queue_string, limit: nil)
       queues = selection(queue_string)
       count = 0
-      while (limit.nil? || count < limit) && (claim = claim_next(queues: queues))
+      while (limit.nil? || count < limit) && (claim = claim_next(queues: queues, paused: paused))
         count += 1
         holding(claim[:id]) { perform(claim) }
       end
@@ -79,17 +114,22 @@ module GoodJob
       begin
         Events.perform_job(run) { run.perform { |params| ActiveJob::Base.execute(params) } }
       ensure
-        due_again = store(run, ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond) - started_at)
+        stored = store(run, ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond) - started_at)
       end
       LogSubscriber.performed(run.job_id)
+      advance_batches(stored)
       raise run.unhandled_error if run.unhandled_error
 
-      due_again
+      stored.any? { |row| row["due"] }
+    end
+
+    def advance_batches(stored)
+      stored.flat_map { |row| row.values_at("batch_id", "batch_callback_id") }.compact.each { |id| Batch::Progress.advance(id) }
     end
 
     # An application's transaction that the job's error has aborted stores nothing; the error that matters is the job's.
     def store(run, duration_us)
-      Statements.run("finish_inline", finish_binds(run, Native.transition(run.outcome), duration_us)).any? { |row| row["due"] }
+      Statements.run("finish_inline", finish_binds(run, Native.transition(run.outcome), duration_us)).to_a
     rescue ActiveRecord::StatementInvalid => e
       raise run.unhandled_error || e
     end
@@ -112,9 +152,18 @@ module GoodJob
       }
     end
 
-    def claim_next(job_id: nil, queues: ANY_QUEUE)
+    # @return [Array<Array<String>, nil>] queues, job classes and labels
+    def paused
+      return NOTHING_PAUSED unless GoodJob.configuration.enable_pauses
+
+      Setting.paused.values_at(:queues, :job_classes, :labels)
+    end
+
+    def claim_next(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED)
       include, exclude = queues.values_at(:include, :exclude).map { |names| Statements.array(names) }
-      row = Statements.run("claim_inline", [@process_id, Time.current, job_id, include, exclude, queues[:ordered_queues] || false]).first
+      binds = [@process_id, Time.current, job_id, include, exclude, queues[:ordered_queues] || false]
+      binds.concat(paused.map { |names| Statements.array(names) })
+      row = Statements.run("claim_inline", binds).first
       row&.symbolize_keys&.merge(stamped: true, labels: Statements.list(row["labels"]))
     end
   end

@@ -7,9 +7,47 @@ module GoodJob
   class JobRow
     DEFAULT_QUEUE_NAME = "default"
     DEFAULT_PRIORITY = 0
+    # What an index on labels takes.
+    LABEL_BYTES_MAX = 2_600
 
     # Where a job comes from, beside the application's own code: a cron entry, a batch, a batch's callback.
-    Origin = Struct.new(:cron_key, :cron_at, :batch_id, :batch_callback_id, keyword_init: true)
+    Origin = Struct.new(:cron_key, :cron_at, :batch_id, :batch_callback_id, keyword_init: true) do
+      class << self
+        # @return [Origin] of jobs that this thread enqueues
+        def current
+          origins = Thread.current[:good_job_origins]
+          origins.is_a?(Origin) ? origins : NOWHERE
+        end
+
+        # @return [Origin, Hash{String => Origin}, nil] what {.within} was given
+        def any
+          Thread.current[:good_job_origins]
+        end
+
+        # @return [Origin] of this job, which this thread enqueues
+        def of(job)
+          origins = Thread.current[:good_job_origins]
+          return NOWHERE unless origins
+
+          origins.is_a?(Origin) ? origins : origins.fetch(job.job_id, NOWHERE)
+        end
+
+        # @param origins [Origin, Hash{String => Origin}, nil] of all jobs that the block enqueues, or by job_id
+        def within(origins)
+          outer = Thread.current[:good_job_origins]
+          Thread.current[:good_job_origins] = origins
+          yield
+        ensure
+          Thread.current[:good_job_origins] = outer
+        end
+
+        # @param changes [Hash{Symbol => Object}] of the current one, from now on
+        def change(changes)
+          origin = new(**current.to_h, **changes)
+          Thread.current[:good_job_origins] = origin == NOWHERE ? nil : origin.freeze
+        end
+      end
+    end
     NOWHERE = Origin.new.freeze
 
     attr_reader :id, :queue_name, :priority, :serialized_params, :job_class, :concurrency_key, :labels, :origin
@@ -19,7 +57,7 @@ module GoodJob
     # @param job [ActiveJob::Base]
     # @param scheduled_at [Time, Numeric, nil] overrides the job's own; seconds since the Unix epoch, or a Time
     # @param origin [Origin]
-    def initialize(job, scheduled_at: nil, origin: NOWHERE)
+    def initialize(job, scheduled_at: nil, origin: Origin.of(job))
       @id = job.job_id
       @job_class = job.class.name
       @queue_name = job.queue_name.presence || DEFAULT_QUEUE_NAME
@@ -69,7 +107,13 @@ module GoodJob
     end
 
     def label_list(labels)
-      Array(labels).map { |label| label.to_s.strip }.reject(&:empty?).uniq.presence
+      Array(labels).map { |label| label.to_s.strip }.reject(&:empty?).uniq.each { |label| expect_storable(label) }.presence
+    end
+
+    def expect_storable(label)
+      return if label.bytesize <= LABEL_BYTES_MAX
+
+      raise ArgumentError, "GoodJob: a label of #{label.bytesize} bytes (#{label[0, 20].inspect}…) is too long; the limit is #{LABEL_BYTES_MAX}."
     end
 
     def silent?(job)

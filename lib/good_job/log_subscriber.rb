@@ -51,6 +51,24 @@ module GoodJob
       line(:info, "GoodJob #{VERSION} started scheduler with queues=#{queues} max_threads=#{max_threads}.", event)
     end
 
+    def cleanup_preserved_jobs(event)
+      count, timestamp = event.payload.values_at(:destroyed_records_count, :timestamp)
+      line(:info, "GoodJob destroyed #{count} preserved job records finished before #{timestamp}.") if count&.positive?
+    end
+
+    def cron_manager_start(event)
+      line(:info, "GoodJob started cron with #{event.payload[:cron_entries].size} job(s).")
+    end
+
+    def systemd_watchdog_start(event)
+      line(:info, "GoodJob tells systemd's watchdog every #{event.payload[:interval]} s that it is alive.")
+    end
+
+    def systemd_watchdog_error(event)
+      error = event.payload[:error]
+      line(:error, "GoodJob cannot tell systemd: #{error.class}: #{error.message}")
+    end
+
     def scheduler_shutdown_start(event)
       timeout = event.payload[:timeout]
       patience =
@@ -91,12 +109,26 @@ module GoodJob
       line(:error, "Notifier errored: #{error.class}: #{error.message}")
     end
 
+    def enqueue_concurrency_limit_exceeded(event)
+      line(:info, enqueue_refused(event, "enqueue limit"))
+    end
+
+    def enqueue_concurrency_throttle_exceeded(event)
+      line(:info, enqueue_refused(event, "throttle limit"))
+    end
+
     # Active Support asks whether there is one at all.
     def logger
       GoodJob.logger
     end
 
     private
+
+    def enqueue_refused(event, what)
+      job, key, limit = event.payload.values_at(:job, :key, :limit)
+      "Aborted enqueue of #{job.class.name} (Job ID: #{job.job_id}) because the concurrency key '#{key}' has reached its #{what} of " \
+        "#{limit} #{"job".pluralize(limit)}"
+    end
 
     def line(level, message, event = nil)
       tags = event ? event.payload.values_at(:process_id, :thread_name) : []

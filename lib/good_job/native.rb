@@ -53,6 +53,12 @@ module GoodJob
     #     there is one `concurrency_key:`, `labels: [String]`, `interrupted_at:`; `stamped: true` where the start is on record,
     #     `stamp_first: true` where {#started} must be called before the job runs
     #
+    # @!method adopt(pool_index, job)
+    #   Begins the run of a job that was claimed by a statement of the caller's own, under {#process_id}.
+    #   @param job [Hash] `{id:, token_us: Integer (locked_at, µs since 2000), claimed_at:, executions_count:, interrupted_at:, rescued:, queue_name:,
+    #     priority:, job_class:, scheduled_at:, created_at:}`
+    #   @return [Integer] the lease, as in {#take}
+    #
     # @!method describe(lease)
     #   What is seldom asked of a claim, and so is not part of it.
     #   @return [Hash] `{queue_name:, priority:, job_class:, executions_count: Integer (attempts before this one), scheduled_at:,

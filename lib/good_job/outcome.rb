@@ -4,8 +4,9 @@ module GoodJob
   # How a run ended, as a plain hash: what {Native::Runtime#finish} and {Native.transition} take.
   #
   # `state`: "succeeded", "failed" (ended with an error), "retried" (goes back for another attempt), "interrupted" (cut short),
-  # "unstarted" (given back as it was). `preserve`: whether the row of a job that ended stays. `error`, `error_event` and
-  # `error_backtrace` go together. `retry`: what Active Job serialized for the next attempt; without it the job goes back as it was.
+  # "unstarted" (given back as it was), "parked" (the same, kept apart because a limit is reached; `until`: till then at most). `preserve`:
+  # whether the row of a job that ended stays. `error`, `error_event` and `error_backtrace` go together. `retry`: what Active Job
+  # serialized for the next attempt; without it the job goes back as it was.
   module Outcome
     ERROR_MESSAGE_SEPARATOR = ": "
 
@@ -15,6 +16,11 @@ module GoodJob
     UNSTARTED = { state: "unstarted", preserve: true }.freeze
 
     class << self
+      # @param time [Time, nil] when the job becomes due by itself, if nothing fetches it before
+      def parked(time)
+        { state: "parked", preserve: true, until: time && microseconds(time) }
+      end
+
       def succeeded(preserve:)
         preserve ? SUCCEEDED : SUCCEEDED_AND_GONE
       end

@@ -20,6 +20,17 @@ module GoodJob
       run if run && run.job_id == job.job_id
     end
 
+    # Lets something else find out what a job does with itself.
+    # @param run [#job_id, #retry_with, #error_treated]
+    # @yield as if inside of it
+    def self.within(run)
+      outer = current
+      Thread.current[CURRENT] = run
+      yield
+    ensure
+      Thread.current[CURRENT] = outer
+    end
+
     attr_reader :claim, :job_id
     # @return [Hash] see {Outcome}; "unstarted" before, "interrupted" during the run
     attr_reader :outcome
@@ -27,6 +38,8 @@ module GoodJob
     attr_reader :unhandled_error
     # @return [Exception, nil] what the job handled by itself
     attr_reader :handled_error
+    # @return [Object, nil] what the job returned
+    attr_reader :value
     # @return [ActiveJob::Base, nil] the job, where somebody asked to see it
     attr_accessor :active_job
 
@@ -75,6 +88,47 @@ module GoodJob
       @treatment = event
     end
 
+    # The job may run as far as its limits go; they are not looked at again.
+    def admit
+      @admitted = true
+    end
+
+    def admitted?
+      @admitted ? true : false
+    end
+
+    # The job is over its limit, and has something of its own to do about that: it is told instead of being run.
+    # @param error [Exception]
+    def turn_away(error)
+      @excess = error
+    end
+
+    # @return [Exception, nil] see {#turn_away}
+    attr_reader :excess
+
+    # The job is over its limit: it is kept apart.
+    # @param time [Time, nil] until then at the latest; nil: as long as it takes
+    def park(time)
+      @outcome = Outcome.parked(time)
+    end
+
+    # @return [Class, nil] of the job
+    def job_class
+      payload["job_class"].to_s.safe_constantize
+    rescue PayloadError, JSON::ParserError
+      nil
+    end
+
+    # @return [Hash] what ActiveJob::Base.execute takes
+    # @raise [PayloadError, JSON::ParserError]
+    def params
+      params = payload
+      params["provider_job_id"] = @job_id
+      concurrency_key = @claim[:concurrency_key] and params["good_job_concurrency_key"] = concurrency_key
+      labels = @claim[:labels] and params["good_job_labels"] = labels
+      params
+    end
+
     # @return [Boolean] whether the run must be counted before it starts: an attempt before it died, or the job wants to know
     def counted_first?
       !@claim[:stamped] && (@claim[:stamp_first] || interrupt_errors?) ? true : false
@@ -83,6 +137,12 @@ module GoodJob
     # @return [Time, nil] when the attempt before this one started, if it was cut short
     def interrupted_at
       at = @claim[:interrupted_at] and Time.at(0, at, :microsecond).utc
+    end
+
+    # @param treatment [Symbol] see {#error_treated}
+    # @return [Exception, nil] the error that Active Job treated so
+    def error_treated_as(treatment)
+      @treated_error if @treatment == treatment
     end
 
     def succeeded?
@@ -100,14 +160,6 @@ module GoodJob
 
     private
 
-    def params
-      params = payload
-      params["provider_job_id"] = @job_id
-      concurrency_key = @claim[:concurrency_key] and params["good_job_concurrency_key"] = concurrency_key
-      labels = @claim[:labels] and params["good_job_labels"] = labels
-      params
-    end
-
     # @return [Hash]
     # @raise [PayloadError, JSON::ParserError]
     def payload
@@ -121,6 +173,7 @@ module GoodJob
 
     # Active Job returns the error that rescue_from, retry_on or discard_on handled.
     def settle(value)
+      @value = value
       error = value.is_a?(Exception) ? value : @treated_error
       return Outcome.succeeded(preserve: preserve?(nil, nil)) unless error || @next_attempt
 

@@ -12,6 +12,7 @@ module GoodJob
         when "reconnected" then LogSubscriber.log(:info, "GoodJob is connected to Postgres again (#{event[:connection]}).")
         when "listening" then Events.tell("notifier_listen.good_job", {})
         when "notified" then Events.tell("notifier_notified.good_job", payload: event[:payload])
+        when "cleaned" then cleaned(event)
         when "lost_lease" then lost_lease(event)
         when "rescued" then LogSubscriber.log(:warn, "GoodJob put back the jobs of a process that died: #{event[:job_ids].join(", ")}.")
         when "discarded" then discarded(event)
@@ -39,6 +40,12 @@ module GoodJob
         message = "Ruby did not run for #{event[:blocked_us] / 1_000_000} s, and with it no job of this process: something held its global " \
                   "lock. Under way: #{runs}."
         GoodJob.report_error(BlockedError.new(message))
+      end
+
+      def cleaned(event)
+        older_than = GoodJob.configuration.cleanup_preserved_jobs_before_seconds_ago
+        destroyed = Cleanup.destroyed(**event.slice(:batches, :executions, :jobs))
+        Events.tell("cleanup_preserved_jobs.good_job", { older_than: older_than, timestamp: Time.current - older_than, **destroyed })
       end
 
       def lost_lease(event)

@@ -5,6 +5,9 @@ module GoodJob
   module Statements
     PLACEHOLDER = /\{(\w+)\}/
     COMMENT = /^--.*\n/
+    # Tables of an older GoodJob have no such column.
+    LOCK_TYPE = /^ +lock_type +=.*,\n/
+    LOCK_TYPE_READ = /, lock_type$/
 
     @texts = {}
 
@@ -17,6 +20,12 @@ module GoodJob
         return BaseRecord.connection_pool.with_connection { |connection| run(name, binds, connection) } unless on
 
         on.exec_query(text(name), "GoodJob #{name}", binds, prepare: true).tap { on.clear_query_cache }
+      end
+
+      # @param session [PG::Connection] that is none of Active Record's
+      # @return [Array<Hash>]
+      def run_on(session, name, binds)
+        session.exec_params(text(name), binds).to_a
       end
 
       # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] the thread's own connection, its own from now on
@@ -46,7 +55,14 @@ module GoodJob
 
       # A name is always filled in with the same tables, so that two threads at once do no harm.
       def text(name)
-        @texts[name] ||= Native.statement(name).gsub(COMMENT, "").squish.gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
+        @texts[name] ||= statement(name).gsub(COMMENT, "").squish.gsub(PLACEHOLDER) { quoted_table(Regexp.last_match(1).to_sym) }.freeze
+      end
+
+      def statement(name)
+        text = Native.statement(name)
+        return text if !text.match?(LOCK_TYPE) || Job.column_names.include?("lock_type")
+
+        text.gsub(LOCK_TYPE, "").gsub(LOCK_TYPE_READ, ", NULL::int2 AS lock_type")
       end
 
       def quoted_table(role)

@@ -19,9 +19,13 @@ module GoodJob
     attr_reader :pool_index, :name
 
     # @param runtime [Native::Runtime]
+    # @param slots [Slots]
+    # @param queues [Hash] of the pool, see {Native.parse_queues}
     # @param on_end [#call] called with this worker when its thread ends
-    def initialize(runtime:, pool_index:, name:, low_priority:, on_end:)
+    def initialize(runtime:, slots:, queues:, pool_index:, name:, low_priority:, on_end:)
       @runtime = runtime
+      @slots = slots
+      @queues = queues
       @pool_index = pool_index
       @name = name
       @low_priority = low_priority
@@ -71,7 +75,7 @@ module GoodJob
 
     def work
       Thread.current.thread_variable_set(KEY, self)
-      while (claim = take)
+      while (claim = next_claim)
         account_for(claim)
       end
     rescue StoppedError, ForkedError
@@ -79,7 +83,12 @@ module GoodJob
     rescue Exception => e # rubocop:disable Lint/RescueException -- reported, and the thread replaced
       GoodJob.report_error(e)
     ensure
+      @relay&.close
       @on_end.call(self)
+    end
+
+    def next_claim
+      (@relay.next_claim if @relay && !shutting_down?) || take
     end
 
     # Waiting is the only place where an interrupt can end the loop without a claim in hand.
@@ -89,11 +98,18 @@ module GoodJob
 
     def account_for(claim)
       @run = run = Run.new(claim, @runtime)
+      gates = Limits.gates_of(run)
       # A lease that was lost before the start: the job is somebody else's, and "unstarted" changes nothing of theirs.
-      perform(run) if !run.counted_first? || @runtime.started(claim[:lease])
+      return unless !run.counted_first? || @runtime.started(claim[:lease])
+
+      gates.empty? ? perform(run) : relay.pass(run, gates) { perform(run) }
     ensure
       @run = nil
       @runtime.finish(claim[:lease], run.outcome)
+    end
+
+    def relay
+      @relay ||= Relay.new(slots: @slots, runtime: @runtime, pool_index: @pool_index, queues: @queues, stopping: method(:shutting_down?))
     end
 
     def perform(run)

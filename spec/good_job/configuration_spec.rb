@@ -7,8 +7,8 @@ RSpec.describe GoodJob::Configuration do
     described_class.new(explicit, rails: rails, env: env, rails_env: rails_env, cli: cli)
   end
 
-  # Every setting: key, environment variable, a value as the environment gives it, what becomes of it, a value that is refused.
-  [
+  # Every setting that the environment has: key, variable, a value as the environment gives it, what becomes of it, a value that is refused.
+  by_environment = [
     [:execution_mode, "GOOD_JOB_EXECUTION_MODE", "async_all", :async_all, "sometimes"],
     [:queues, "GOOD_JOB_QUEUES", "mice:2;elephants", "mice:2;elephants", "mice:2;;elephants"],
     [:max_threads, "GOOD_JOB_MAX_THREADS", "7", 7, "0"],
@@ -18,7 +18,7 @@ RSpec.describe GoodJob::Configuration do
     [:shutdown_timeout, "GOOD_JOB_SHUTDOWN_TIMEOUT", "25", 25.0, "soon"],
     [:idle_timeout, "GOOD_JOB_IDLE_TIMEOUT", "60", 60.0, "x"],
     [:enable_cron, "GOOD_JOB_ENABLE_CRON", "1", true, "perhaps"],
-    [:cron, "GOOD_JOB_CRON", '{"a":{"cron":"* * * * *"}}', { a: { cron: "* * * * *" } }, "[]"],
+    [:cron, "GOOD_JOB_CRON", '{"a":{"cron":"* * * * *","class":"A"}}', { a: { cron: "* * * * *", class: "A" } }, "[]"],
     [:cron_graceful_restart_period, "GOOD_JOB_CRON_GRACEFUL_RESTART_PERIOD", "300", 300.0, "x"],
     [:queue_select_limit, "GOOD_JOB_QUEUE_SELECT_LIMIT", "10", 10, "0"],
     [:cleanup_discarded_jobs, "GOOD_JOB_CLEANUP_DISCARDED_JOBS", "false", false, "x"],
@@ -33,7 +33,9 @@ RSpec.describe GoodJob::Configuration do
     [:pidfile, "GOOD_JOB_PIDFILE", "tmp/a.pid", "tmp/a.pid", nil],
     [:probe_port, "GOOD_JOB_PROBE_PORT", "7001", 7001, "65536"],
     [:probe_handler, "GOOD_JOB_PROBE_HANDLER", "webrick", :webrick, "x"]
-  ].each do |key, variable, text, value, refused|
+  ]
+
+  by_environment.each do |key, variable, text, value, refused|
     it "reads #{key} from #{variable}, config.good_job and explicit options, the last one first" do
       expect(configuration(env: { variable => text }).public_send(key)).to eq value
       expect(configuration(rails: { key => text }, env: { variable => refused }).public_send(key)).to eq value
@@ -48,6 +50,54 @@ RSpec.describe GoodJob::Configuration do
       end.to raise_error(ArgumentError, /#{variable} is #{Regexp.escape(refused.inspect)}, but must be/)
       expect { configuration(rails: { key => refused }) }.to raise_error(ArgumentError, /config\.good_job\.#{key}/)
     end
+  end
+
+  # The others: key, a value, what becomes of it, values that are refused, and what the error says is allowed.
+  callable = ->(*) {}
+  logger = Logger.new(nil)
+  by_application = [
+    [:dequeue_query_sort, "created_at", :created_at, [:priority, 1, true], "one of :created_at, :scheduled_at"],
+    [:enqueue_after_transaction_commit, true, true, ["perhaps", 2, []], "true or false"],
+    [:preserve_job_records, :on_unhandled_error, :on_unhandled_error, [:always, "yes", 1], "true, false, nil, :on_unhandled_error or a callable"],
+    [:retry_on_unhandled_error, "false", false, ["x", 5], "true or false"],
+    [:on_thread_error, callable, callable, [:report, "report", true], "a callable"],
+    [:logger, logger, logger, ["log/production.log", :stdout], "a Logger"],
+    [:daemonize, "1", true, ["x", {}], "true or false"],
+    [:probe_app, callable, callable, ["app", :app], "a Rack application"],
+    [:dashboard_default_locale, :de, "de", [5, %w[de en]], "a locale"],
+    [:dashboard_live_poll_enabled, false, false, ["x", 7], "true or false"]
+  ]
+
+  by_application.each do |key, value, result, refused, allowed|
+    it "reads #{key} from config.good_job, and refuses #{refused.map(&:inspect).join(", ")}, naming the key, the value and what is allowed" do
+      expect(configuration(rails: { key => value }).public_send(key)).to eq result
+      refused.each do |wrong|
+        message = "GoodJob: config.good_job.#{key} is #{wrong.inspect}, but must be #{allowed}"
+        expect { configuration(rails: { key => wrong }) }.to raise_error(ArgumentError, /\A#{Regexp.escape(message)}/)
+      end
+    end
+  end
+
+  # Wrong types, of which the environment has none.
+  {
+    execution_mode: [5, [], :sometimes], queues: [5, %w[a b], true], max_threads: ["five", 1.5, -1, 1_001, []],
+    poll_interval: [[], Object, "x", Float::NAN], max_cache: [1.5, "x", {}],
+    shutdown_timeout: [:soon, Float::INFINITY, []], idle_timeout: [[], "x"], enable_cron: [2, []], cron: [5, "{", []],
+    cron_graceful_restart_period: [{}, "x"], queue_select_limit: [0, [], 2.5], cleanup_discarded_jobs: ["no way", 3],
+    cleanup_preserved_jobs_before_seconds_ago: [[], "x"], cleanup_interval_jobs: [-2, 1.5, "x"], cleanup_interval_seconds: [-2, "x"],
+    enable_listen_notify: [2, "x"], lock_strategy: [1, :optimistic], enable_pauses: [[], "x"], advisory_lock_heartbeat: ["x", 9],
+    lower_thread_priority: [-3, "x"], pidfile: [5, []], probe_port: [-1, 65_536, "http", []], probe_handler: [:puma, 1]
+  }.each do |key, values|
+    values.each do |value|
+      it "refuses #{value.inspect} for #{key}, naming the key, the value and what is allowed" do
+        expect { configuration(rails: { key => value }) }
+          .to raise_error(ArgumentError, /\AGoodJob: config\.good_job\.#{key} is #{Regexp.escape(value.inspect)}, but must be \S/)
+      end
+    end
+  end
+
+  it "has a case here for every setting that there is" do
+    expect([*by_environment, *by_application].map(&:first)).to match_array(GoodJob::Configuration::OPTIONS.names)
   end
 
   it "takes RAILS_MAX_THREADS where GOOD_JOB_MAX_THREADS is not set" do

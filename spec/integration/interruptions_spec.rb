@@ -124,6 +124,19 @@ RSpec.describe "A job whose attempts are cut short", :database, :integration do
       expect(told.pop.message).to include job.job_id
     end
 
+    it "is told to its batch when it is discarded" do
+      GlobalID.app ||= "spec"
+      stub_const("TellJob", Class.new(ActiveJob::Base) { def perform(_batch, context) = SpecRun.record(self, context[:event].to_s) })
+      rest = LatchedJob.new(latch.path)
+      GoodJob::Batch.enqueue([PoisonJob.new("raise Exception"), rest], on_discard: "TellJob", on_finish: "TellJob")
+      start_capsule(max_interruptions: 1)
+      wait_until("the batch to be told while a job of it runs", limit_seconds: 8) { events.include?("discard") }
+      latch.open
+      wait_until_finished(rest)
+      wait_until("the batch to have finished") { events.include?("finish") }
+      expect(events.count("discard")).to eq 1
+    end
+
     it "because it kills its process, is discarded by another one, though it was claimed in advance each time" do
       limit = { "GOOD_JOB_MAX_INTERRUPTIONS" => "1" }
       running_worker("--queues=none", env: limit) # puts jobs back, and runs none

@@ -3,6 +3,7 @@
 -- Params: $1 uuid by whom   $2 timestamp the caller's now: what is due goes by its clock, so that time travel in tests works
 --         $3 uuid only this job, or NULL   $4 text only these queues, an array literal, or NULL   $5 text not these queues, likewise
 --         $6 bool whether the queues of $4 go in the order given
+--         $7 text, $8 text, $9 text what is paused: queues, job classes, labels, each an array literal, or NULL
 -- Answer: the claim, with the start of an attempt that was cut short in µs, or no row.
 -- Index:  index_good_jobs_for_claim, index_good_jobs_for_claim_by_queue, primary key
 -- Form:   one job at a time and a sort by position: this runs in tests and consoles. Workers claim by claim_jobs.sql.
@@ -15,6 +16,9 @@ WITH candidate AS MATERIALIZED (
     AND ($3::uuid IS NULL OR id = $3::uuid)
     AND ($4::text IS NULL OR queue_name = ANY ($4::text::text[]))
     AND ($5::text IS NULL OR queue_name IS NULL OR queue_name <> ALL ($5::text::text[]))
+    AND ($7::text IS NULL OR queue_name IS NULL OR queue_name <> ALL ($7::text::text[]))
+    AND ($8::text IS NULL OR job_class IS NULL OR job_class <> ALL ($8::text::text[]))
+    AND ($9::text IS NULL OR labels IS NULL OR NOT labels && $9::text::text[])
   ORDER BY CASE WHEN $6::bool THEN array_position($4::text::text[], queue_name) END, priority NULLS LAST, scheduled_at, id
   LIMIT 1
   FOR NO KEY UPDATE SKIP LOCKED

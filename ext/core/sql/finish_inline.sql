@@ -5,19 +5,21 @@
 --         $8 text backtrace, an array literal   $9 bool whether to insert an execution row
 --         $10 text serialized_params of the next attempt (JSON), NULL: everything as it was   $11 timestamp its scheduled_at, NULL: now
 --         $12 text its queue_name   $13 int4 its priority   $14 text its labels, an array literal
--- Answer: the job's id and whether it is due again; no row when somebody else holds the job.
+-- Answer: the job's id, whether it is due again, and the batches that its end may concern; no row when somebody else holds the job.
 -- Index:  primary key; index_good_job_executions_on_active_job_id_and_created_at
--- Form:   `held` reads the row as it was, for the execution row. A job of a cron entry is finished where others are deleted: its row
---         keeps (cron_key, cron_at) unique.
+-- Form:   `held` reads the row as it was, for the execution row. A job of a cron entry, and one that failed in a batch, are finished
+--         where others are deleted, as in delete_jobs.sql.
 WITH held AS MATERIALIZED (
-  SELECT job.*, CASE WHEN $5::text = 'delete' AND job.cron_key IS NOT NULL THEN 'finish' ELSE $5::text END AS action
+  SELECT job.*,
+         CASE WHEN $5::text = 'delete' AND (job.cron_key IS NOT NULL OR (job.batch_id IS NOT NULL AND $6::text IS NOT NULL))
+              THEN 'finish' ELSE $5::text END AS action
   FROM {jobs} AS job
   WHERE job.id = $1::uuid AND job.locked_by_id IS NOT DISTINCT FROM $2::uuid
   FOR UPDATE
 ),
 deleted AS (
   DELETE FROM {jobs} WHERE id IN (SELECT id FROM held WHERE action = 'delete')
-  RETURNING id
+  RETURNING id, batch_id, batch_callback_id
 ),
 forgotten AS (
   DELETE FROM {executions} WHERE active_job_id IN (SELECT id FROM deleted)
@@ -47,8 +49,9 @@ written AS (
       updated_at        = $3::timestamp
   FROM held
   WHERE job.id = held.id AND held.action <> 'delete'
-  RETURNING job.id, held.action = 'retry' AND job.scheduled_at <= $3::timestamp AS due
+  RETURNING job.id, held.action = 'retry' AND job.scheduled_at <= $3::timestamp AS due,
+            job.batch_id, job.batch_callback_id
 )
-SELECT id, due FROM written
+SELECT id, due, batch_id, batch_callback_id FROM written
 UNION ALL
-SELECT id, false FROM deleted
+SELECT id, false, batch_id, batch_callback_id FROM deleted

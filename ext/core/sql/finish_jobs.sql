@@ -4,7 +4,8 @@
 --         $2 uuid[] job   $3 timestamp[] claim token (locked_at)   $4 uuid[] id of the new execution row
 --         $5 timestamptz[] start   $6 timestamptz[] end   $7 int8[] duration in µs   $8 int4[] executions_count after this run
 --         $9 text[] error   $10 int2[] error_event   $11 text[] backtrace, each an array literal
--- Answer: the jobs written. A job that is missing had lost its lease: nothing of its run is stored, the next run owns the row.
+-- Answer: the jobs written, each with the batches that its end may concern. A job that is missing had lost its lease: nothing of its run
+--         is stored, the next run owns the row.
 -- Index:  primary key
 -- Form:   the lease is part of the UPDATE's own condition, so that a run whose job was rescued meanwhile cannot overwrite it.
 --         IS NOT DISTINCT FROM, here and in the other statements that check a lease, because no index can serve it: the planner
@@ -29,7 +30,7 @@ finished AS (
   FROM run
   WHERE job.id = run.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = run.token
   RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.serialized_params, job.scheduled_at, job.created_at,
-            run.execution_id, run.started_at, run.ended_at, run.duration_us, run.error, run.error_event, run.backtrace
+            job.batch_id, job.batch_callback_id, run.execution_id, run.started_at, run.ended_at, run.duration_us, run.error, run.error_event, run.backtrace
 ),
 recorded AS (
   INSERT INTO {executions} (id, active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
@@ -38,4 +39,4 @@ recorded AS (
          started_at, ended_at, ended_at, error, error_event, backtrace::text[], $1::uuid, duration_us * interval '1 microsecond'
   FROM finished
 )
-SELECT id FROM finished
+SELECT id, batch_id, batch_callback_id, error IS NOT NULL AS failed FROM finished

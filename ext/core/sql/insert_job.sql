@@ -11,13 +11,12 @@
 --         earlier of the two clocks, so that a host whose clock runs ahead delays nothing.
 INSERT INTO {jobs} (id, active_job_id, queue_name, priority, serialized_params, scheduled_at, created_at, updated_at, job_class,
                     concurrency_key, labels, cron_key, cron_at, batch_id, batch_callback_id,
-                    locked_by_id, locked_at, lock_type, performed_at, executions_count)
+                    locked_by_id, locked_at, performed_at, executions_count)
 VALUES ($1::uuid, $1::uuid, $2::text, $3::int4, $4::text::jsonb,
         COALESCE($5::timestamp, LEAST($6::timestamp, timezone($7::text, clock_timestamp()))), $6::timestamp, $6::timestamp, $8::text,
         $9::text, $10::text::text[], $11::text, $12::timestamp, $13::uuid, $14::uuid,
         $16::uuid,
         CASE WHEN $16::uuid IS NOT NULL THEN $6::timestamp END,
-        CASE WHEN $16::uuid IS NOT NULL THEN 1 END,
         CASE WHEN $16::uuid IS NOT NULL THEN $6::timestamp END,
         CASE WHEN $16::uuid IS NOT NULL THEN 1 END)
 ON CONFLICT (cron_key, cron_at) WHERE cron_key IS NOT NULL DO NOTHING

@@ -2,7 +2,7 @@
 --         handle): performed_at stays, which is how the next attempt knows; one execution row tells of the attempt.
 -- Who:    postgres/store.rs, in the completer's flush. For processes that died, rescue_jobs.sql does the same.
 -- Params: $1 to $8 as in finish_jobs.sql; $9 int4 the interruption in a row with which a job is discarded, or NULL: never
--- Answer: the jobs written, and whether each was given back or discarded.
+-- Answer: the jobs written, and whether each was given back or discarded, with the batches that this may concern.
 -- Index:  primary key; index_good_job_executions_on_active_job_id_and_created_at
 -- Form:   every process that listens is told, once a queue and priority: the job is due again. A job whose attempt before was cut short too waits
 --         for as many seconds as it has had attempts, a minute at most: one that calls exit must not run a thousand times a second.
@@ -50,7 +50,7 @@ interrupted AS (
   WHERE job.id = attempt.id AND job.locked_by_id IS NOT DISTINCT FROM $1::uuid AND job.locked_at = attempt.token
   RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.priority, job.serialized_params, job.scheduled_at, job.created_at, job.error,
             job.error_event, job.finished_at IS NOT NULL AS discarded,
-            attempt.execution_id, attempt.started_at, attempt.ended_at, attempt.duration_us
+            job.batch_id, job.batch_callback_id, attempt.execution_id, attempt.started_at, attempt.ended_at, attempt.duration_us
 ),
 recorded AS (
   INSERT INTO {executions} (id, active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
@@ -69,4 +69,4 @@ notified AS MATERIALIZED (
   WHERE NOT discarded
   GROUP BY queue_name, priority
 )
-SELECT id, discarded, (SELECT count(*) FROM notified) AS notifications FROM interrupted
+SELECT id, batch_id, batch_callback_id, discarded AS failed, (SELECT count(*) FROM notified) AS notifications FROM interrupted

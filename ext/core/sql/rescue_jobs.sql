@@ -79,7 +79,8 @@ rescued AS (
   FROM abandoned
   WHERE job.id = abandoned.id
   RETURNING job.id, job.active_job_id, job.job_class, job.queue_name, job.priority, job.serialized_params, job.scheduled_at, job.created_at, job.error,
-            job.error_event, job.finished_at IS NOT NULL AS discarded, abandoned.started, abandoned.performed_at, abandoned.locked_by_id AS process_id
+            job.error_event, job.finished_at IS NOT NULL AS discarded, abandoned.started, abandoned.performed_at, abandoned.locked_by_id AS process_id,
+            job.batch_id, job.batch_callback_id
 ),
 recorded AS (
   INSERT INTO {executions} (active_job_id, job_class, queue_name, serialized_params, scheduled_at, created_at, updated_at,
@@ -107,4 +108,4 @@ notified AS MATERIALIZED (
   WHERE NOT discarded
   GROUP BY queue_name, priority
 )
-SELECT id, discarded, (SELECT count(*) FROM notified) AS notifications FROM rescued
+SELECT id, batch_id, batch_callback_id, discarded AS failed, (SELECT count(*) FROM notified) AS notifications FROM rescued

@@ -1,11 +1,13 @@
 //! What the caller asks for, checked once and frozen.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::error::Error;
+use crate::lock_strategy::LockStrategy;
 use crate::pool::PoolConfig;
 use crate::postgres::connection::Session;
 use crate::postgres::conninfo::ConnInfo;
@@ -27,6 +29,17 @@ pub struct RawConfig {
     lock_strategy: String,
     max_interruptions: Option<i64>,
     process_state: String,
+    cleanup: Option<RawCleanup>,
+    pauses: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCleanup {
+    age_us: i64,
+    discarded: bool,
+    every_jobs: Option<i64>,
+    every_us: Option<i64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,19 +72,54 @@ pub struct Config {
     pub max_interruptions: Option<i32>,
     /// What the process row says of this process, without what the runtime adds.
     pub process_state: serde_json::Map<String, serde_json::Value>,
+    /// What to delete by itself; `None`: nothing.
+    pub cleanup: Option<CleanupConfig>,
+    /// How claims are held.
+    pub lock_strategy: LockStrategy,
+    /// Whether anything may be paused.
+    pub pauses: bool,
+    /// Whether the jobs' table turned out to have no column `lock_type`.
+    pub lock_type_missing: AtomicBool,
+}
+
+/// Which ended jobs and batches are deleted, and when that is looked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CleanupConfig {
+    /// Those that ended so long ago.
+    pub age: Duration,
+    /// Whether discarded ones are among them.
+    pub discarded: bool,
+    /// After more than so many runs in this process; negative: at every look.
+    pub every_jobs: Option<i64>,
+    /// After so much time; negative: at every look.
+    pub every_us: Option<i64>,
+}
+
+impl CleanupConfig {
+    /// Whether it is time, so many runs and so long after the last cleaning.
+    pub fn is_due(&self, runs: u64, passed: Duration) -> bool {
+        let over = |limit: Option<i64>, count: u128| limit.is_some_and(|limit| u128::try_from(limit).map_or(true, |limit| count > limit));
+        over(self.every_jobs, u128::from(runs)) || over(self.every_us, passed.as_micros())
+    }
+}
+
+impl From<RawCleanup> for CleanupConfig {
+    fn from(raw: RawCleanup) -> Self {
+        Self {
+            age: Duration::from_micros(u64::try_from(raw.age_us).unwrap_or(0)),
+            discarded: raw.discarded,
+            every_jobs: raw.every_jobs,
+            every_us: raw.every_us,
+        }
+    }
 }
 
 impl TryFrom<RawConfig> for Config {
     type Error = Error;
 
     fn try_from(raw: RawConfig) -> Result<Self, Error> {
-        if raw.lock_strategy != "skiplocked" {
-            return Err(Error::invalid_input(format!(
-                "lock_strategy {:?} is not supported; this runtime knows \"skiplocked\"",
-                raw.lock_strategy
-            )));
-        }
         Ok(Self {
+            lock_strategy: lock_strategy(&raw.lock_strategy)?,
             conninfo: ConnInfo::from_settings(raw.connection).map_err(|error| Error::invalid_input(error.to_string()))?,
             session: Session {
                 timezone: raw.session.timezone,
@@ -87,8 +135,35 @@ impl TryFrom<RawConfig> for Config {
             tell_notifications: raw.tell_notifications,
             max_interruptions: max_interruptions(raw.max_interruptions)?,
             process_state: process_state(&raw.process_state)?,
+            cleanup: raw.cleanup.map(CleanupConfig::from),
+            pauses: raw.pauses,
+            lock_type_missing: AtomicBool::new(false),
         })
     }
+}
+
+impl Config {
+    /// How claims are held. Tables without `lock_type` are those of a GoodJob that knew advisory locks only.
+    pub(crate) fn effective_lock_strategy(&self) -> LockStrategy {
+        if self.has_lock_type() {
+            self.lock_strategy
+        } else {
+            LockStrategy::Advisory
+        }
+    }
+
+    /// Whether the jobs' table has the column `lock_type`.
+    pub(crate) fn has_lock_type(&self) -> bool {
+        !self.lock_type_missing.load(Ordering::Relaxed)
+    }
+}
+
+fn lock_strategy(name: &str) -> Result<LockStrategy, Error> {
+    LockStrategy::parse(name).ok_or_else(|| {
+        Error::invalid_input(format!(
+            "lock_strategy {name:?} is not supported; this runtime knows \"skiplocked\", \"hybrid\" and \"advisory\""
+        ))
+    })
 }
 
 fn max_threads(count: i64) -> Result<usize, Error> {

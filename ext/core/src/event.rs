@@ -71,6 +71,20 @@ pub enum Event {
         /// The runs that were under way meanwhile: "class id".
         runs: Vec<String>,
     },
+    /// Batches are to be advanced: a job of theirs failed, or their jobs or callbacks have all ended.
+    RipeBatches {
+        /// The batches.
+        batch_ids: Vec<String>,
+    },
+    /// Old jobs and batches were deleted.
+    Cleaned {
+        /// Jobs.
+        jobs: u64,
+        /// Execution rows.
+        executions: u64,
+        /// Batches.
+        batches: u64,
+    },
     /// Something failed that will be tried again, or a row could not be stored as it was.
     Error {
         /// What happened and what is done about it.

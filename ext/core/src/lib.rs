@@ -4,7 +4,7 @@
 //! In reading order:
 //!
 //! - words: [`job`] (a claim and its lease), [`outcome`] (how a run ended), [`transition`] (what that changes), [`queue_selector`],
-//!   [`pool`], [`pace`] and [`frontier`], [`config`], [`event`], [`phase`], [`pulse`], [`error`];
+//!   [`pool`], [`pace`] and [`frontier`], [`batches`], [`pauses`], [`config`], [`event`], [`phase`], [`pulse`], [`error`];
 //! - `postgres`: how to get to the database (`conninfo`, `passfile`, `tls`, `connection`, `link`) and what to say there (`sql`,
 //!   `values`, `store`, the only file that runs SQL);
 //! - `services`: one thing each that the runtime does by itself;
@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail where it stands"))]
 
+pub mod batches;
 pub mod completion;
 pub mod config;
 pub mod due;
@@ -30,9 +31,11 @@ pub mod frontier;
 mod in_flight;
 pub mod job;
 mod ledger;
+pub mod lock_strategy;
 mod operation;
 pub mod outcome;
 pub mod pace;
+pub mod pauses;
 pub mod phase;
 pub mod pool;
 pub mod postgres;

@@ -7,20 +7,25 @@ use std::time::Duration;
 use tokio::sync::{mpsc, Mutex as AsyncMutex};
 use tokio::task::JoinHandle;
 
+use crate::batches::Touched;
 use crate::completion::Completion;
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
 use crate::job::Moment;
-use crate::ledger::Ledger;
+use crate::pauses::PauseBoard;
 use crate::phase::{reached, Phase};
 use crate::postgres::backoff::Backoff;
 use crate::postgres::link::{Complaints, Link, QueryError};
 use crate::postgres::store::Store;
 use crate::runtime::Shared;
+use crate::services::batches::BatchWatch;
 use crate::services::claimer::Claimer;
+use crate::services::cleaner::Cleaner;
 use crate::services::completer::Completer;
 use crate::services::heartbeat::Heartbeat;
 use crate::services::listener::Listener;
+use crate::services::locker::Locker;
+use crate::services::pause_watch::PauseWatch;
 use crate::services::rescuer::Rescuer;
 use crate::services::scheduler::Scheduler;
 use crate::services::watch::Watch;
@@ -45,7 +50,9 @@ struct Operation {
     heartbeat: Arc<Heartbeat>,
     listener: Arc<Listener>,
     sooner: Arc<Sooner>,
-    ledger: Arc<Ledger>,
+    batches: Arc<BatchWatch>,
+    /// `None`: nothing can be paused.
+    pauses: Option<Arc<PauseWatch>>,
 }
 
 /// Runs until the runtime is stopped or abandoned.
@@ -68,7 +75,8 @@ pub(crate) fn run(shared: &Arc<Shared>) {
 
 impl Operation {
     fn new(shared: &Arc<Shared>) -> Self {
-        let store = Arc::new(Store::new(shared.process_id, Arc::clone(&shared.config)));
+        let (touched, board) = (Arc::new(Touched::default()), Arc::new(PauseBoard::default()));
+        let store = Arc::new(Store::new(shared.process_id, Arc::clone(&shared.config), Arc::clone(&touched), Arc::clone(&board)));
         let (ears, heard) = mpsc::channel(EARS_MAX);
         let (deaf, _) = mpsc::channel(1);
         let complaints = Arc::new(Complaints::new(Arc::clone(&shared.events)));
@@ -92,12 +100,26 @@ impl Operation {
             heard: AsyncMutex::new(heard),
             sooner: Arc::clone(&sooner),
             clock,
+            touched: Arc::clone(&touched),
+            pauses: Arc::clone(&board),
             events: Arc::clone(&shared.events),
             tell_notifications: shared.config.tell_notifications,
             listening: Arc::clone(&shared.listening),
         });
         let (claim, finish) = (link("claim", deaf.clone()), link("finish", deaf));
-        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner, ledger: Arc::default() }
+        let batches = Arc::new(BatchWatch {
+            store: Arc::clone(&store),
+            link: Arc::clone(&finish),
+            round_link: Arc::clone(&listen),
+            touched,
+            events: Arc::clone(&shared.events),
+            witnesses: Mutex::default(),
+        });
+        let pauses = shared
+            .config
+            .pauses
+            .then(|| Arc::new(PauseWatch { pools: shared.pools.clone(), store: Arc::clone(&store), link: Arc::clone(&claim), board }));
+        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner, batches, pauses }
     }
 
     async fn run(self) {
@@ -138,6 +160,10 @@ impl Operation {
     async fn try_to_get_ready(&self) -> Result<Vec<String>, QueryError> {
         let missing = self.store.missing_tables(&self.claim).await?;
         if missing.is_empty() {
+            self.store.learn_columns(&self.claim).await?;
+            if let Some(pauses) = &self.pauses {
+                pauses.run_once().await?;
+            }
             // Together, since each waits for the server, which starts a backend or plans. The first job waits for none of it again.
             tokio::try_join!(self.heartbeat.run_once(), self.store.rehearse_claims(&self.claim), self.store.rehearse_ends(&self.finish))?;
         }
@@ -148,6 +174,9 @@ impl Operation {
     /// outcome stored, and only then does the process stop saying that it lives.
     async fn operate(&self) {
         let mut phase = self.shared.phase.subscribe();
+        if self.shared.config.effective_lock_strategy().locks_jobs() {
+            self.shared.ledger.remember();
+        }
         let claimers = self.start_claimers();
         let completer = self.start_completer();
         let others = self.start_others();
@@ -162,6 +191,7 @@ impl Operation {
         let _ = completer.await;
 
         others.iter().for_each(JoinHandle::abort);
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.batches.run_once()).await;
         let _ = tokio::time::timeout(FAREWELL, self.take_leave()).await;
         for link in [&self.listen, &self.claim, &self.finish] {
             link.close().await;
@@ -183,7 +213,7 @@ impl Operation {
                 store: Arc::clone(&self.store),
                 link: Arc::clone(&self.claim),
                 unsaved: Arc::clone(&self.shared.unsaved),
-                ledger: Arc::clone(&self.ledger),
+                ledger: Arc::clone(&self.shared.ledger),
                 events: Arc::clone(&self.shared.events),
                 fleet: Arc::clone(&self.heartbeat.fleet),
                 poll_interval: self.shared.config.poll_interval,
@@ -200,7 +230,7 @@ impl Operation {
             link: Arc::clone(&self.finish),
             unsaved: Arc::clone(&self.shared.unsaved),
             in_flight: Arc::clone(&self.shared.in_flight),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
             aside: Mutex::default(),
         });
@@ -220,7 +250,7 @@ impl Operation {
             pools: self.shared.pools.clone(),
             store: Arc::clone(&self.store),
             link: Arc::clone(&self.claim),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Arc::clone(&self.shared.ledger),
             events: Arc::clone(&self.shared.events),
             fleet: Arc::clone(&self.heartbeat.fleet),
             recovered_at: Mutex::default(),
@@ -230,15 +260,36 @@ impl Operation {
             in_flight: Arc::clone(&self.shared.in_flight),
             events: Arc::clone(&self.shared.events),
         });
-        let (heartbeat, listener) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener));
+        let (heartbeat, listener, batches) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener), Arc::clone(&self.batches));
         let phase = || self.shared.phase.subscribe();
-        let (scheduler_phase, rescuer_phase, listener_phase) = (phase(), phase(), phase());
+        let (scheduler_phase, rescuer_phase, listener_phase, batches_phase) = (phase(), phase(), phase(), phase());
         let mut others = vec![
             self.supervise("heartbeat", move || Arc::clone(&heartbeat).run()),
             self.supervise("scheduler", move || Arc::clone(&scheduler).run(scheduler_phase.clone())),
             self.supervise("rescuer", move || Arc::clone(&rescuer).run(rescuer_phase.clone())),
             self.supervise("watch", move || Arc::clone(&watch).run()),
+            self.supervise("batch watch", move || Arc::clone(&batches).run(batches_phase.clone())),
         ];
+        if let Some(config) = self.shared.config.cleanup {
+            let cleaner = Arc::new(Cleaner {
+                pools: self.shared.pools.clone(),
+                store: Arc::clone(&self.store),
+                link: Arc::clone(&self.finish),
+                events: Arc::clone(&self.shared.events),
+                config,
+            });
+            let phase = phase();
+            others.push(self.supervise("cleaner", move || Arc::clone(&cleaner).run(phase.clone())));
+        }
+        if self.shared.config.effective_lock_strategy().locks_jobs() {
+            let locker =
+                Arc::new(Locker { store: Arc::clone(&self.store), link: Arc::clone(&self.claim), ledger: Arc::clone(&self.shared.ledger) });
+            others.push(self.supervise("locker", move || Arc::clone(&locker).run()));
+        }
+        if let Some(pauses) = self.pauses.clone() {
+            let phase = phase();
+            others.push(self.supervise("pause watch", move || Arc::clone(&pauses).run(phase.clone())));
+        }
         if self.shared.config.listen {
             others.push(self.supervise("listener", move || Arc::clone(&listener).run(listener_phase.clone())));
         }
@@ -259,7 +310,7 @@ impl Operation {
         F: Future<Output = ()> + Send + 'static,
         S: Fn() -> F + Send + 'static,
     {
-        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.ledger));
+        let (events, ledger) = (Arc::clone(&self.shared.events), Arc::clone(&self.shared.ledger));
         tokio::spawn(async move {
             let mut running = AbortOnDrop(tokio::spawn(service()));
             while let Err(failed) = (&mut running.0).await {

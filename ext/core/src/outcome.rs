@@ -35,6 +35,11 @@ pub enum Outcome {
     Interrupted,
     /// The claim was never started and is given back as it was.
     Unstarted,
+    /// The claim was not started because its concurrency key is full: it is put where no claim looks, until something fetches it.
+    Parked {
+        /// When it becomes due by itself, in µs since the Unix epoch; `None`: as park_jobs.sql says.
+        until: Option<i64>,
+    },
 }
 
 /// An error as it is stored.
@@ -97,6 +102,8 @@ pub struct RawOutcome {
     preserve: bool,
     #[serde(default)]
     retry: Option<NextAttempt>,
+    #[serde(default)]
+    until: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -107,6 +114,7 @@ enum State {
     Retried,
     Interrupted,
     Unstarted,
+    Parked,
 }
 
 impl TryFrom<RawOutcome> for Outcome {
@@ -123,6 +131,7 @@ impl TryFrom<RawOutcome> for Outcome {
             State::Retried => Ok(Self::Retried { failure, next: raw.retry.map(NextAttempt::storable) }),
             State::Interrupted => Ok(Self::Interrupted),
             State::Unstarted => Ok(Self::Unstarted),
+            State::Parked => Ok(Self::Parked { until: raw.until }),
         }
     }
 }
@@ -203,6 +212,7 @@ mod tests {
     fn reads_every_state() {
         assert_eq!(outcome(r#"{"state":"succeeded","preserve":false}"#), Ok(Outcome::Finished { failure: None, preserve: false }));
         assert_eq!(outcome(r#"{"state":"interrupted","preserve":true}"#), Ok(Outcome::Interrupted));
+        assert_eq!(outcome(r#"{"state":"parked","preserve":true,"until":5}"#), Ok(Outcome::Parked { until: Some(5) }));
         assert_eq!(outcome(r#"{"state":"unstarted","preserve":true}"#), Ok(Outcome::Unstarted));
         assert!(matches!(
             outcome(

@@ -243,6 +243,11 @@ impl Pool {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes note of a claim that a thread took and did not run.
+    pub fn run_parked(&self) {
+        self.counters.active.fetch_sub(1, Ordering::Relaxed);
+    }
+
     fn frontier(&self) -> MutexGuard<'_, Frontier> {
         self.frontier.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{watch, Notify};
 use uuid::Uuid;
 
@@ -18,7 +18,8 @@ use crate::config::{Config, RawConfig};
 use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::in_flight::{InFlight, Run};
-use crate::job::{Claim, Moment, Ticket};
+use crate::job::{Claim, JobRow, Lease, Moment, Ticket, Token};
+use crate::ledger::Ledger;
 use crate::operation;
 use crate::outcome::Outcome;
 use crate::phase::Phase;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) pools: Vec<Arc<Pool>>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) unsaved: Arc<Unsaved>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) events: Arc<Events>,
     pub(crate) phase: watch::Sender<Phase>,
     /// Told when waiting for the database has taken too long at a stop.
@@ -71,6 +73,34 @@ pub struct Taken {
     pub stamp_first: bool,
     /// Attempts begun before this one.
     pub executions_count: i32,
+}
+
+/// A job that the caller has claimed by itself, under this process's id: what has to be known here to end it. The payload stays there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetched {
+    /// `good_jobs.id`.
+    pub id: String,
+    /// `good_jobs.locked_at`, in µs since 2000-01-01.
+    pub token_us: i64,
+    /// When that was, in µs since the Unix epoch.
+    pub claimed_at: i64,
+    /// Attempts begun before this one.
+    pub executions_count: i32,
+    /// When an earlier attempt started that was cut short.
+    pub interrupted_at: Option<i64>,
+    /// Whether it had been rescued before it was on record as started.
+    pub rescued: bool,
+    /// `good_jobs.queue_name`.
+    pub queue_name: Option<String>,
+    /// `good_jobs.priority`.
+    pub priority: Option<i32>,
+    /// `good_jobs.job_class`.
+    pub job_class: Option<String>,
+    /// `good_jobs.scheduled_at`.
+    pub scheduled_at: Option<i64>,
+    /// `good_jobs.created_at`.
+    pub created_at: i64,
 }
 
 /// What else there is to know of a job in a caller's hands: [`Runtime::describe`].
@@ -123,6 +153,7 @@ impl Runtime {
             pools,
             in_flight: Arc::default(),
             unsaved: Arc::default(),
+            ledger: Arc::default(),
             events: Arc::default(),
             phase: watch::Sender::new(Phase::New),
             abandoned: Notify::new(),
@@ -206,6 +237,39 @@ impl Runtime {
         }
     }
 
+    /// Begins the run of a job that the caller has claimed by itself; gives its number, as in [`Taken`].
+    ///
+    /// # Errors
+    /// There is no such pool, or the id is none.
+    pub fn adopt(&self, pool: usize, job: Fetched) -> Result<u64, Error> {
+        let known = self.shared.pools.get(pool).ok_or_else(|| Error::invalid_input(format!("there is no pool {pool}")))?;
+        let job_id = Uuid::parse_str(&job.id).map_err(|error| Error::invalid_input(format!("{:?} is no job's id: {error}", job.id)))?;
+        let now = Instant::now();
+        let ticket = Ticket {
+            lease: Lease { job_id, token: Token(job.token_us) },
+            pool,
+            stamped: false,
+            executions_count: job.executions_count,
+            interrupted_at: job.interrupted_at.map(Moment),
+            rescued: job.rescued,
+            claimed_at: Moment(job.claimed_at),
+            received: now,
+        };
+        let row = JobRow {
+            serialized_params: None,
+            queue_name: job.queue_name,
+            priority: job.priority,
+            job_class: job.job_class,
+            concurrency_key: None,
+            labels: None,
+            scheduled_at: job.scheduled_at.map(Moment),
+            created_at: Moment(job.created_at),
+        };
+        self.shared.ledger.adopt(&ticket);
+        known.run_started();
+        Ok(self.shared.in_flight.begin(ticket, row, now))
+    }
+
     /// What is seldom asked of a job, and so is not handed over with it. `None` if there is no such run.
     pub fn describe(&self, number: u64) -> Option<Description> {
         let Run { ticket, job, .. } = self.shared.in_flight.find(number)?;
@@ -243,7 +307,11 @@ impl Runtime {
         };
         let duration = run.started.elapsed();
         let transition = decide(outcome);
-        self.shared.pools[run.ticket.pool].run_ended(duration, is_error(&transition));
+        let pool = &self.shared.pools[run.ticket.pool];
+        match transition {
+            Transition::Park(_) => pool.run_parked(),
+            _ => pool.run_ended(duration, is_error(&transition)),
+        }
         let started_at = run.started_at();
         Some(Completion::new(run.ticket, transition, started_at, duration))
     }
@@ -462,7 +530,7 @@ fn is_error(transition: &Transition) -> bool {
     match transition {
         Transition::Finish(failure) | Transition::Delete(failure) | Transition::Retry(failure, _) => failure.is_some(),
         Transition::Interrupt => true,
-        Transition::Release => false,
+        Transition::Release | Transition::Park(_) => false,
     }
 }
 

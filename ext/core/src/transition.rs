@@ -17,6 +17,8 @@ pub enum Transition {
     Interrupt,
     /// Given back as it was before the claim.
     Release,
+    /// Given back as it was, but kept apart until this moment, or until something fetches it; `None`: as park_jobs.sql says.
+    Park(Option<i64>),
 }
 
 /// Decides what an outcome does to the job.
@@ -27,6 +29,7 @@ pub fn decide(outcome: Outcome) -> Transition {
         Outcome::Retried { failure, next } => Transition::Retry(failure, next),
         Outcome::Interrupted => Transition::Interrupt,
         Outcome::Unstarted => Transition::Release,
+        Outcome::Parked { until } => Transition::Park(until),
     }
 }
 
@@ -63,7 +66,8 @@ impl From<Transition> for FlatTransition {
             Transition::Finish(failure) => Self { record_execution: true, ..flat("finish") }.with_failure(failure),
             Transition::Delete(failure) => flat("delete").with_failure(failure),
             Transition::Retry(failure, next) => Self { record_execution: true, ..flat("retry") }.with_failure(failure).with_next(next),
-            Transition::Interrupt | Transition::Release => flat("release"),
+            // Nothing is parked inline: what does not run there is raised.
+            Transition::Interrupt | Transition::Release | Transition::Park(_) => flat("release"),
         }
     }
 }
@@ -109,6 +113,7 @@ mod tests {
             (Outcome::Retried { failure: Some(failure()), next: None }, Transition::Retry(Some(failure()), None)),
             (Outcome::Interrupted, Transition::Interrupt),
             (Outcome::Unstarted, Transition::Release),
+            (Outcome::Parked { until: Some(1) }, Transition::Park(Some(1))),
         ];
         for (outcome, transition) in cases {
             assert_eq!(decide(outcome), transition);

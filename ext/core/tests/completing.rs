@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use good_job_core::event::Event;
 use good_job_core::outcome::{ErrorEvent, Failure, NextAttempt, Outcome};
 use good_job_core::wait_queue::{Waited, Wake};
-use support::queue::{failed, finish, stop, succeeded, take, wait_for_event, Queue};
+use support::queue::{failed, finish, stop, succeeded, take, take_within, wait_for_event, Queue};
 
 fn next_attempt(params: &str) -> NextAttempt {
     NextAttempt {
@@ -132,6 +132,40 @@ fn a_job_whose_runs_are_cut_short_again_and_again_waits_longer_each_time() {
     finish(&runtime, &take(&runtime, 0).unwrap(), Outcome::Interrupted);
     stop(&runtime);
     assert_eq!(queue.column(id, "scheduled_at - updated_at").as_deref(), Some("00:00:07"));
+}
+
+#[test]
+fn a_claim_that_is_parked_is_as_it_was_and_kept_apart_with_its_own_time() {
+    let mut queue = Queue::create();
+    let id = queue.job(&[("scheduled_at", "LOCALTIMESTAMP - interval '1 minute'")]);
+    let own = queue.column(id, "scheduled_at::text");
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), Outcome::Parked { until: None });
+    queue.wait_for_count("good_jobs WHERE locked_by_id IS NULL AND locked_at IS NOT NULL", 1);
+    assert!(take_within(&runtime, 0, Duration::from_millis(300)).is_none(), "it was claimed again");
+    stop(&runtime);
+    assert_eq!(queue.column(id, "locked_at::text"), own);
+    let as_before = "good_jobs WHERE performed_at IS NULL AND executions_count = 0 AND lock_type IS NULL \
+                     AND scheduled_at BETWEEN LOCALTIMESTAMP + interval '8 minutes' AND LOCALTIMESTAMP + interval '9 minutes'";
+    assert_eq!(queue.count(as_before), 1);
+    assert_eq!(queue.count("good_job_executions"), 0);
+}
+
+#[test]
+fn a_claim_that_is_parked_until_a_time_starts_then() {
+    let mut queue = Queue::create();
+    queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    let now: i64 = queue.rows("SELECT (extract(epoch FROM now()) * 1000000)::int8", &[])[0].get(0);
+    finish(&runtime, &taken, Outcome::Parked { until: Some(now + 700_000) });
+    assert!(take_within(&runtime, 0, Duration::from_millis(300)).is_none(), "it was claimed too early");
+    let again = take(&runtime, 0).expect("nobody claimed it when its time had come");
+    assert_eq!(again.job_id, taken.job_id);
+    finish(&runtime, &again, succeeded());
+    stop(&runtime);
 }
 
 #[test]

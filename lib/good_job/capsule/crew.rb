@@ -8,9 +8,13 @@ module GoodJob
       attr_reader :workers
 
       # @param runtime [Native::Runtime]
+      # @param slots [Slots]
+      # @param queues [Array<Hash>] of each pool
       # @param low_priority [Boolean] whether the application's other threads go first
-      def initialize(runtime, low_priority:)
+      def initialize(runtime, slots:, queues:, low_priority:)
         @runtime = runtime
+        @slots = slots
+        @queues = queues
         @low_priority = low_priority
         @mutex = Mutex.new
         @workers = []
@@ -52,7 +56,8 @@ module GoodJob
       private
 
       def hire(pool_index, name)
-        Worker.new(runtime: @runtime, pool_index: pool_index, name: name, low_priority: @low_priority, on_end: method(:replace)).start
+        Worker.new(runtime: @runtime, slots: @slots, queues: @queues.fetch(pool_index), pool_index: pool_index, name: name,
+                   low_priority: @low_priority, on_end: method(:replace)).start
       end
 
       # A worker whose job forked, and went on in the child, ends there with the job.

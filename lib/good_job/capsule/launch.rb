@@ -18,7 +18,8 @@ module GoodJob
             poll_interval_us: configuration.poll_interval_us, listen: configuration.enable_listen_notify,
             tell_notifications: notifications_wanted?,
             lock_strategy: configuration.lock_strategy.name, max_interruptions: configuration.max_interruptions,
-            process_state: JSON.generate(process_state(configuration))
+            process_state: JSON.generate(process_state(configuration)),
+            cleanup: cleanup(configuration), pauses: configuration.enable_pauses
           }
         end
 
@@ -28,6 +29,18 @@ module GoodJob
         def notifications_wanted?
           listeners = ActiveSupport::Notifications.notifier.listeners_for("notifier_notified.good_job")
           listeners.size > 1 || LogSubscriber.loggers.any?(&:debug?)
+        end
+
+        # @return [Hash, nil] nil: nothing is deleted by itself
+        def cleanup(configuration)
+          jobs = configuration.cleanup_interval_jobs
+          seconds = configuration.cleanup_interval_seconds
+          return unless jobs || seconds
+
+          {
+            age_us: (configuration.cleanup_preserved_jobs_before_seconds_ago * 1_000_000).round, discarded: configuration.cleanup_discarded_jobs,
+            every_jobs: jobs, every_us: seconds && (seconds * 1_000_000)
+          }
         end
 
         # What the process row says of this process; the runtime adds the pools.

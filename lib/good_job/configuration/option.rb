@@ -35,6 +35,11 @@ module GoodJob
     # @!attribute [r] false_is_unset
     #   @return [Boolean] whether `false` means "not set", so that the next source is asked
     Option = Struct.new(:name, :check, :env, :flag, :default, :false_is_unset, keyword_init: true) do
+      # @return [Boolean] whether it is true or false
+      def switch?
+        check.allowed == Checks.boolean.allowed
+      end
+
       # @return [Object] the value of the first source that has one
       def resolve(explicit, rails, environment, context)
         label, value = sources(explicit, rails, environment).find { |_label, candidate| set?(candidate) }

@@ -65,13 +65,20 @@ module GoodJob
              env: "GOOD_JOB_SHUTDOWN_TIMEOUT", default: -1.0,
              flag: "Seconds that running jobs are given at shutdown; -1 for ever (default: -1)"
       option :max_interruptions, Checks.whole(1..2_147_483_647, "a whole number, 1 or more"), env: "GOOD_JOB_MAX_INTERRUPTIONS"
-      option :max_cache, Checks.whole(0.., "a whole number, 0 or more"), env: "GOOD_JOB_MAX_CACHE", default: 10_000
-      option :idle_timeout, Checks.seconds, env: "GOOD_JOB_IDLE_TIMEOUT"
-      option :queue_select_limit, Checks.whole(1.., "a whole number, 1 or more"), env: "GOOD_JOB_QUEUE_SELECT_LIMIT", default: 1000
+      option :max_cache, Checks.whole(0.., "a whole number, 0 or more"),
+             env: "GOOD_JOB_MAX_CACHE", default: 10_000,
+             flag: "Accepted, and without effect: the next due time is one query"
+      option :idle_timeout, Checks.seconds,
+             env: "GOOD_JOB_IDLE_TIMEOUT",
+             flag: "Exits after so many seconds without a job (default: never)"
+      option :queue_select_limit, Checks.whole(1.., "a whole number, 1 or more"),
+             env: "GOOD_JOB_QUEUE_SELECT_LIMIT", default: 1000,
+             flag: "Accepted, and without effect: claims walk an index"
       option :dequeue_query_sort, Checks.one_of(:created_at, :scheduled_at), default: :scheduled_at
       option :lock_strategy, Checks.one_of(*LOCK_STRATEGIES), env: "GOOD_JOB_LOCK_STRATEGY", default: :skiplocked
       switch :lower_thread_priority, env: "GOOD_JOB_LOWER_THREAD_PRIORITY", default: ->(context) { !context.cli }
-      switch :enable_listen_notify, env: "GOOD_JOB_ENABLE_LISTEN_NOTIFY", default: true
+      switch :enable_listen_notify, env: "GOOD_JOB_ENABLE_LISTEN_NOTIFY", default: true,
+                                    flag: "Whether to announce jobs and to listen for announcements (default: true)"
       switch :enqueue_after_transaction_commit, default: false
       switch :enable_pauses, env: "GOOD_JOB_ENABLE_PAUSES", default: false
       switch :advisory_lock_heartbeat, env: "GOOD_JOB_ADVISORY_LOCK_HEARTBEAT", default: ->(context) { context.development? }
@@ -81,7 +88,8 @@ module GoodJob
       option :on_thread_error, Checks.callable("a callable of (exception)")
       option :logger, Checks.logger
 
-      switch :enable_cron, env: "GOOD_JOB_ENABLE_CRON", default: false
+      switch :enable_cron, env: "GOOD_JOB_ENABLE_CRON", default: false,
+                           flag: "Whether to enqueue the jobs of config.good_job.cron (default: false)"
       option :cron, Checks.cron, env: "GOOD_JOB_CRON", default: {}.freeze
       option :cron_graceful_restart_period, Checks.seconds, env: "GOOD_JOB_CRON_GRACEFUL_RESTART_PERIOD"
 
@@ -93,10 +101,16 @@ module GoodJob
       option :cleanup_interval_seconds, Checks.interval(600, "seconds"),
              env: "GOOD_JOB_CLEANUP_INTERVAL_SECONDS", default: 600, false_is_unset: false
 
-      switch :daemonize, default: false
-      option :pidfile, Checks.text("a path"), env: "GOOD_JOB_PIDFILE"
-      option :probe_port, Checks.whole(0..65_535, "a port number"), env: "GOOD_JOB_PROBE_PORT"
-      option :probe_handler, Checks.one_of(:webrick), env: "GOOD_JOB_PROBE_HANDLER"
+      switch :daemonize, default: false, flag: "Runs in the background (default: false)"
+      option :pidfile, Checks.text("a path"),
+             env: "GOOD_JOB_PIDFILE",
+             flag: "With --daemonize, the file for the process id (default: tmp/pids/good_job.pid)"
+      option :probe_port, Checks.whole(0..65_535, "a port number"),
+             env: "GOOD_JOB_PROBE_PORT",
+             flag: "Answers HTTP probes on this port: /status, /status/started, /status/connected (default: none)"
+      option :probe_handler, Checks.one_of(:webrick),
+             env: "GOOD_JOB_PROBE_HANDLER",
+             flag: "Serves the probes with \"webrick\", if that is installed (default: by itself)"
       option :probe_app, Checks.callable("a Rack application")
       option :dashboard_default_locale, Checks.text("a locale such as :en"), default: "en"
       switch :dashboard_live_poll_enabled, default: true

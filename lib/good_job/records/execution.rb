@@ -33,6 +33,22 @@ module GoodJob
       duration
     end
 
+    # @return [Numeric, nil] seconds from the start to the end of an attempt that was cut short; nil: it was not, or is under way
+    def interrupted_duration
+      finished_at - performed_at if finished_at && error_event == "interrupted"
+    end
+
+    # @return [Array<String>] the backtrace's lines as the application's backtrace cleaner leaves them
+    def filtered_error_backtrace
+      lines = Array(error_backtrace)
+      defined?(::Rails.backtrace_cleaner) ? ::Rails.backtrace_cleaner.clean(lines) : lines
+    end
+
+    # @return [String] JSON: the payload, and this row under _good_job_execution
+    def display_serialized_params
+      JSON.pretty_generate({ "_good_job_execution" => attributes.except("serialized_params") }.merge(serialized_params.to_h).as_json)
+    end
+
     # @return [Time]
     def last_status_at
       finished_at || created_at

@@ -130,10 +130,16 @@ class CreateGoodJobs < ActiveRecord::Migration[6.1]
         WHERE cron_key IS NOT NULL;
     SQL
 
-    # Concurrency limits count what is queued or running under a key.
+    # Concurrency limits count what is queued or running under a key, and take what waits for it in order (fetch_parked_by_key.sql).
     execute <<~SQL
-      CREATE INDEX index_good_jobs_on_concurrency_key_when_unfinished ON #{table(:good_jobs)} (concurrency_key)
+      CREATE INDEX index_good_jobs_on_concurrency_key_when_unfinished ON #{table(:good_jobs)} (concurrency_key, scheduled_at)
         WHERE finished_at IS NULL AND concurrency_key IS NOT NULL;
+    SQL
+
+    # Throttles count what was enqueued under a key since a time, finished or not.
+    execute <<~SQL
+      CREATE INDEX index_good_jobs_on_concurrency_key_and_created_at ON #{table(:good_jobs)} (concurrency_key, created_at)
+        WHERE concurrency_key IS NOT NULL;
     SQL
 
     # GoodJob::Batch#jobs, and whether a finished job was the last of its batch.

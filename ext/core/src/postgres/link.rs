@@ -17,7 +17,7 @@ use crate::event::{Event, Events};
 use crate::job::Moment;
 use crate::postgres::backoff::Backoff;
 use crate::postgres::connection::{self, ConnectError, Driver};
-use crate::postgres::sql::{succession, Statement, SESSION_SETTINGS};
+use crate::postgres::sql::{succession, Form, Statement, SESSION_SETTINGS};
 
 /// A statement that has not answered by then is given up together with its connection: a peer that went silent sends no error.
 /// Above the session's own statement timeout, so that the server has given up first.
@@ -263,7 +263,8 @@ impl Live {
         if let Some(prepared) = known {
             return Ok(prepared);
         }
-        let prepared = self.client.prepare(&self.config.tables.fill(statement.template())).await?;
+        let form = Form { lock_strategy: self.config.effective_lock_strategy(), lock_type: self.config.has_lock_type() };
+        let prepared = self.client.prepare(&self.config.tables.fill(&statement.text(form))).await?;
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner).insert(statement, prepared.clone());
         Ok(prepared)
     }

@@ -1,6 +1,11 @@
 //! The queue's statements, one file each under `ext/core/sql`, and the names of the tables that are filled into them.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
+
+use crate::lock_strategy::LockStrategy;
 
 /// What the runtime's sessions need beside the user's own settings, and in place of some. A timeout that a role or a database has for
 /// everybody must not end them; older servers do not know all of those. Every statement of the queue walks an index in its order and
@@ -46,7 +51,18 @@ pub struct Tables {
 impl Tables {
     /// The statement's text with the tables' names filled in as quoted identifiers.
     pub fn fill(&self, template: &str) -> String {
-        self.by_placeholder().iter().fold(template.to_owned(), |sql, (placeholder, table)| sql.replace(placeholder, &quote(table)))
+        let text = template.replace("{jobs lock}", &format!("'{}'", self.jobs_lock_prefix().replace('\'', "''")));
+        self.by_placeholder().iter().fold(text, |sql, (placeholder, table)| sql.replace(placeholder, &quote(table)))
+    }
+
+    /// The text that, with a job's id behind it, hashes to the key of the job's advisory lock (GoodJob's own rule).
+    pub fn jobs_lock_prefix(&self) -> String {
+        format!("{}-", self.jobs)
+    }
+
+    /// The jobs' table, quoted.
+    pub fn quoted_jobs(&self) -> String {
+        quote(&self.jobs)
     }
 
     /// Every table, quoted, for the check that they exist.
@@ -78,16 +94,33 @@ macro_rules! file {
 }
 
 macro_rules! statements {
-    ($($name:ident $(+ $end:ident)?),* $(,)?) => {
+    ($($name:ident $(+ $end:ident)?),* $(,)?; $($unpaused:ident but paused jobs of $base:ident),* $(,)?) => {
         /// Every statement that the runtime runs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[allow(non_camel_case_types, reason = "a statement is called what its file is called")]
-        pub(crate) enum Statement { $($name),* }
+        pub(crate) enum Statement { $($name,)* $($unpaused),* }
 
         impl Statement {
             /// The text, with placeholders for the tables.
             pub(crate) fn template(self) -> &'static str {
-                match self { $(Self::$name => concat!(file!($name) $(, file!($end))?)),* }
+                match self {
+                    $(Self::$name => concat!(file!($name) $(, file!($end))?),)*
+                    $(Self::$unpaused => Self::$base.template()),*
+                }
+            }
+
+            /// What is sent to the server, but for the names of the tables.
+            pub(crate) fn text(self, form: Form) -> Cow<'static, str> {
+                let text = match self {
+                    $(Self::$unpaused => Cow::Owned(leave_out_paused(Self::$base.template())),)*
+                    other => Cow::Borrowed(other.template()),
+                };
+                form.apply(text)
+            }
+
+            /// The claim statement that leaves paused jobs where they are, in place of this one.
+            pub(crate) fn unpaused(self) -> Self {
+                match self { $(Self::$base => Self::$unpaused,)* other => other }
             }
         }
 
@@ -96,33 +129,128 @@ macro_rules! statements {
 }
 
 statements!(
+    check_columns,
     check_schema,
     claim_jobs + lease_candidates,
     claim_jobs_by_queue + lease_candidates,
     claim_jobs_by_queue_onward + lease_candidates,
     claim_jobs_onward + lease_candidates,
+    clean_batches,
+    clean_jobs,
     delete_jobs,
     deregister_process,
     finish_jobs,
     interrupt_jobs,
     next_due,
+    overdue_batches,
+    park_jobs,
+    read_pauses,
     recover_claims,
     register_process,
     release_jobs,
+    relock_jobs,
     rescue_jobs,
     retry_jobs,
+    ripe_batches,
     stamp_jobs,
     stored_executions,
+    unlock_jobs;
+    claim_jobs_unpaused but paused jobs of claim_jobs,
+    claim_jobs_by_queue_unpaused but paused jobs of claim_jobs_by_queue,
+    claim_jobs_by_queue_onward_unpaused but paused jobs of claim_jobs_by_queue_onward,
+    claim_jobs_onward_unpaused but paused jobs of claim_jobs_onward,
 );
+
+/// What the statements are made for, where that is not what they say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    pub(crate) lock_strategy: LockStrategy,
+    /// Whether the jobs' table has this column.
+    pub(crate) lock_type: bool,
+}
+
+/// The end of the candidates, each of which is looked at once there, and what says how the lease is held. In the condition of the update
+/// that follows, the lock would be taken as often as the plan looks at a candidate.
+const CANDIDATES: &str = "AS position FROM due\n";
+const LOCK_TYPE: &str = "    lock_type        = 1,\n";
+/// How the candidates' searches end what they read of a row.
+const LOCK_TYPE_READ: &str = ", lock_type\n";
+
+impl Form {
+    /// Only what differs is made anew.
+    fn apply(self, text: Cow<'static, str>) -> Cow<'static, str> {
+        let text = if self.lock_strategy.locks_jobs() && text.contains(CANDIDATES) {
+            let lock = "pg_try_advisory_lock(('x' || substr(md5({jobs lock} || due.id::text), 1, 16))::bit(64)::int8)";
+            let locked = text.replace(CANDIDATES, &format!("{CANDIDATES}  WHERE {lock}\n"));
+            Cow::Owned(locked.replace(LOCK_TYPE, &format!("    lock_type = {},\n", self.lock_strategy.lock_type())))
+        } else {
+            text
+        };
+        if self.lock_type || !text.contains("lock_type") {
+            return text;
+        }
+        let text: String = text.split_inclusive('\n').filter(|line| !is_lock_type_set(line)).collect();
+        Cow::Owned(text.replace(LOCK_TYPE_READ, ", NULL::int2 AS lock_type\n"))
+    }
+}
+
+/// Every statement sets it on a line of its own, and the first table with that column is the jobs'.
+fn is_lock_type_set(line: &str) -> bool {
+    line.trim_start().strip_prefix("lock_type").is_some_and(|rest| rest.trim_start().starts_with("= ") && rest.trim_end().ends_with(','))
+}
+
+/// What every search for candidates ends with.
+const CANDIDATES_END: &str = "FOR NO KEY UPDATE SKIP LOCKED";
+
+/// A claim statement with one more condition on its candidates, whose parameters follow those it has: queues, job classes and labels that
+/// are paused. Made from the statement, and not a file beside it: while nothing is paused, nothing of this is planned or evaluated, and
+/// there is one text to keep right.
+fn leave_out_paused(template: &str) -> String {
+    let first = 1 + parameters(template).last().copied().unwrap_or_default();
+    let condition = format!(
+        "AND (queue_name IS NULL OR queue_name <> ALL (${first}::text[])) \
+         AND (job_class IS NULL OR job_class <> ALL (${}::text[])) \
+         AND (labels IS NULL OR NOT labels && ${}::text[])\n    ",
+        first + 1,
+        first + 2
+    );
+    let mut searches: Vec<String> = template.split(CANDIDATES_END).map(str::to_owned).collect();
+    let rest = searches.pop().unwrap_or_default();
+    for search in &mut searches {
+        if let Some(end) = search.rfind("ORDER BY") {
+            search.insert_str(end, &condition);
+        }
+    }
+    searches.push(rest);
+    searches.join(CANDIDATES_END)
+}
+
+/// The numbers of a statement's parameters.
+fn parameters(template: &str) -> BTreeSet<u32> {
+    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    template.split('$').skip(1).filter_map(digits).collect()
+}
 
 /// Statements that only Ruby runs, on the application's connection.
 const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
+    ("announce_batch", include_str!("../../sql/announce_batch.sql")),
+    ("announce_job", include_str!("../../sql/announce_job.sql")),
+    ("announce_pauses", include_str!("../../sql/announce_pauses.sql")),
     ("claim_inline", include_str!("../../sql/claim_inline.sql")),
+    ("fetch_parked", include_str!("../../sql/fetch_parked.sql")),
+    ("fetch_parked_by_key", include_str!("../../sql/fetch_parked_by_key.sql")),
     ("finish_inline", include_str!("../../sql/finish_inline.sql")),
+    ("give_slot_back", include_str!("../../sql/give_slot_back.sql")),
+    ("grant_start", include_str!("../../sql/grant_start.sql")),
     ("hold_job", include_str!("../../sql/hold_job.sql")),
+    ("hold_until_commit", include_str!("../../sql/hold_until_commit.sql")),
     ("insert_job", include_str!("../../sql/insert_job.sql")),
     ("insert_jobs", include_str!("../../sql/insert_jobs.sql")),
     ("let_go_of_job", include_str!("../../sql/let_go_of_job.sql")),
+    ("park_waiting", include_str!("../../sql/park_waiting.sql")),
+    ("take_slot", include_str!("../../sql/take_slot.sql")),
+    ("unpark_jobs", include_str!("../../sql/unpark_jobs.sql")),
+    ("unpark_jobs_by_key", include_str!("../../sql/unpark_jobs_by_key.sql")),
 ];
 
 /// A statement's text by its file's name, with placeholders for the tables; `None` if there is no such file.
@@ -134,6 +262,8 @@ pub fn template(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PLAIN: Form = Form { lock_strategy: LockStrategy::Skiplocked, lock_type: true };
 
     fn tables() -> Tables {
         let name = |table: &str| format!("weird \"schema\".{table}");
@@ -157,6 +287,46 @@ mod tests {
             let filled = tables().fill(statement.template());
             let body: String = filled.lines().filter(|line| !line.starts_with("--")).collect();
             assert!(!body.contains('{'), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_search_for_candidates_can_leave_out_what_is_paused() {
+        for (name, statement) in RUNTIME_STATEMENTS.iter().filter(|(name, _)| name.starts_with("claim_jobs")) {
+            let (plain, unpaused) = (statement.template(), statement.unpaused().text(PLAIN));
+            let searches = plain.matches(CANDIDATES_END).count();
+            assert!(searches > 0, "{name}");
+            assert_eq!(unpaused.matches("labels &&").count(), searches, "{name}");
+            assert_eq!(parameters(&unpaused).len(), parameters(plain).len() + 3, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_claims_take_the_jobs_locks_and_say_so() {
+        let hybrid = Form { lock_strategy: LockStrategy::Hybrid, ..PLAIN };
+        for (name, statement) in RUNTIME_STATEMENTS {
+            let (plain, text) = (statement.text(PLAIN), statement.text(hybrid));
+            assert_eq!(plain, statement.template());
+            assert_eq!(text.contains("pg_try_advisory_lock(('x' || substr(md5({jobs lock}"), name.starts_with("claim_jobs"), "{name}");
+            assert_eq!(text.contains("lock_type = 2,"), name.starts_with("claim_jobs"), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_the_column_no_statement_names_it() {
+        let old = Form { lock_strategy: LockStrategy::Advisory, lock_type: false };
+        for (name, statement) in RUNTIME_STATEMENTS.iter().filter(|(name, _)| !matches!(*name, "register_process" | "check_columns")) {
+            let text = statement.text(old);
+            let body: Vec<&str> = text.lines().filter(|line| !line.starts_with("--") && line.contains("lock_type")).collect();
+            // Claims hand on what stands for it; the other statement names that of a process.
+            let handed_on =
+                |line: &str| [".lock_type", "NULL::int2 AS lock_type", "lock_type, row_number()"].iter().any(|form| line.contains(form));
+            if name.starts_with("claim_jobs") {
+                assert!(body.iter().all(|line| handed_on(line)), "{name}: {body:?}");
+                assert!(body.iter().any(|line| line.contains("NULL::int2 AS lock_type")), "{name}: {body:?}");
+            } else {
+                assert_eq!(body.len(), if *name == "rescue_jobs" { 3 } else { 0 }, "{name}: {body:?}");
+            }
         }
     }
 

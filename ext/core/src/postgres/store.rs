@@ -1,5 +1,6 @@
 //! The queue's statements as typed functions. The only file that runs SQL.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,13 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::batches::{Touch, Touched};
 use crate::completion::Completion;
-use crate::config::Config;
+use crate::config::{CleanupConfig, Config};
 use crate::frontier::{Lane, Mark, Walk};
 use crate::job::{Claim, JobRow, Lease, Moment, Ticket, Token};
 use crate::outcome::{Failure, NextAttempt};
+use crate::pauses::{PauseBoard, Pauses};
 use crate::pool::Demand;
 use crate::postgres::link::{Link, QueryError};
 use crate::postgres::sql::Statement;
@@ -22,6 +25,30 @@ use crate::queue_selector::QueueSelector;
 pub(crate) struct Store {
     process_id: Uuid,
     config: Arc<Config>,
+    /// The batches of the jobs that were ended.
+    touched: Arc<Touched>,
+    pauses: Arc<PauseBoard>,
+}
+
+/// A batch that was looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looked {
+    pub(crate) id: Uuid,
+    /// Whether it is to be advanced.
+    pub(crate) ripe: bool,
+    /// A job of it that has not ended.
+    pub(crate) witness: Option<Uuid>,
+}
+
+/// What one step of a cleanup did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CleanedJobs {
+    pub(crate) jobs: u64,
+    pub(crate) executions: u64,
+    /// Jobs looked at.
+    pub(crate) seen: usize,
+    /// Where the next step begins.
+    pub(crate) reached: Option<Token>,
 }
 
 /// A claim that is given back, and what its row was before.
@@ -48,14 +75,6 @@ pub(crate) struct Interrupted {
     pub(crate) put_back: Vec<Uuid>,
     /// They had been cut short too often.
     pub(crate) discarded: Vec<Uuid>,
-}
-
-impl From<Vec<Row>> for Interrupted {
-    fn from(rows: Vec<Row>) -> Self {
-        let (discarded, put_back): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.get("discarded"));
-        let ids = |rows: Vec<Row>| rows.iter().map(|row| row.get("id")).collect();
-        Self { put_back: ids(put_back), discarded: ids(discarded) }
-    }
 }
 
 /// The answer to a heartbeat.
@@ -85,14 +104,32 @@ pub(crate) struct UpcomingJob {
 }
 
 impl Store {
-    pub(crate) fn new(process_id: Uuid, config: Arc<Config>) -> Self {
-        Self { process_id, config }
+    pub(crate) fn new(process_id: Uuid, config: Arc<Config>, touched: Arc<Touched>, pauses: Arc<PauseBoard>) -> Self {
+        Self { process_id, config, touched, pauses }
     }
 
     /// The tables that are missing.
     pub(crate) async fn missing_tables(&self, link: &Link) -> Result<Vec<String>, QueryError> {
         let rows = link.query(Statement::check_schema, &[&self.config.tables.quoted()]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Takes note of the columns that the tables have.
+    pub(crate) async fn learn_columns(&self, link: &Link) -> Result<(), QueryError> {
+        let rows = link.query(Statement::check_columns, &[&self.config.tables.quoted_jobs()]).await?;
+        let present = rows.first().is_none_or(|row| row.get("lock_type"));
+        self.config.lock_type_missing.store(!present, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives up the jobs' advisory locks.
+    pub(crate) async fn unlock(&self, link: &Link, jobs: &[Uuid]) -> Result<(), QueryError> {
+        link.query(Statement::unlock_jobs, &[&jobs, &self.config.tables.jobs_lock_prefix()]).await.map(|_| ())
+    }
+
+    /// Takes the jobs' advisory locks, unless the session has them.
+    pub(crate) async fn relock(&self, link: &Link, jobs: &[Uuid]) -> Result<(), QueryError> {
+        link.query(Statement::relock_jobs, &[&jobs, &self.config.tables.jobs_lock_prefix()]).await.map(|_| ())
     }
 
     /// Claims jobs for a pool, in the order in which they shall start.
@@ -103,18 +140,21 @@ impl Store {
         let (own, in_turn): ([&(dyn ToSql + Sync); 3], _) = ([&self.process_id, &limit, &stamped], queues.in_turn());
         let (include, exclude) = filters(queues);
         let rows = match (walk, in_turn) {
-            (Walk::FromStart, None) => link.query(Statement::claim_jobs, &[own[0], own[1], own[2], &include, &exclude]).await?,
-            (Walk::FromStart, Some(names)) => link.query(Statement::claim_jobs_by_queue, &[own[0], own[1], own[2], &names]).await?,
+            (Walk::FromStart, None) => self.query_claim(link, Statement::claim_jobs, &[own[0], own[1], own[2], &include, &exclude]).await?,
+            (Walk::FromStart, Some(names)) => {
+                self.query_claim(link, Statement::claim_jobs_by_queue, &[own[0], own[1], own[2], &names]).await?
+            }
             (Walk::Onward(marks), _) if marks.is_empty() => Vec::new(),
             (Walk::Onward(marks), None) => {
                 let MarkColumns { priorities, at, ids, .. } = MarkColumns::from(marks.as_slice());
                 let params = [own[0], own[1], own[2], &include, &exclude, &priorities, &at, &ids];
-                link.query(Statement::claim_jobs_onward, &params).await?
+                self.query_claim(link, Statement::claim_jobs_onward, &params).await?
             }
             (Walk::Onward(marks), Some(names)) => {
                 let MarkColumns { queues, priorities, at, ids } = MarkColumns::from(marks.as_slice());
                 let queues: Vec<&str> = queues.into_iter().map(|place| names[place].as_str()).collect();
-                link.query(Statement::claim_jobs_by_queue_onward, &[own[0], own[1], own[2], &queues, &priorities, &at, &ids]).await?
+                self.query_claim(link, Statement::claim_jobs_by_queue_onward, &[own[0], own[1], own[2], &queues, &priorities, &at, &ids])
+                    .await?
             }
         };
         Ok(claims(&rows, pool))
@@ -136,6 +176,22 @@ impl Store {
         self.finish(link, &[]).await.map(|_| ())
     }
 
+    async fn query_claim(&self, link: &Link, claim: Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, QueryError> {
+        let Some(pauses) = self.pauses.current() else { return link.query(claim, params).await };
+        let Pauses { queues, job_classes, labels } = pauses.as_ref();
+        let mut params = params.to_vec();
+        let paused: [&(dyn ToSql + Sync); 3] = [queues, job_classes, labels];
+        params.extend(paused);
+        link.query(claim.unpaused(), &params).await
+    }
+
+    /// What is paused.
+    pub(crate) async fn pauses(&self, link: &Link) -> Result<Pauses, QueryError> {
+        let rows = link.query(Statement::read_pauses, &[]).await?;
+        let setting: Option<&str> = rows.first().and_then(|row| row.get(0));
+        Ok(setting.map(Pauses::parse).unwrap_or_default())
+    }
+
     /// The first job of each priority that is due later than `after`, or than now.
     pub(crate) async fn next_due(&self, link: &Link, after: Option<Moment>) -> Result<Upcoming, QueryError> {
         let rows = link.query(Statement::next_due, &[&after]).await?;
@@ -152,7 +208,7 @@ impl Store {
     /// Ends runs; gives the jobs that were written.
     pub(crate) async fn finish(&self, link: &Link, runs: &[(&Completion, Option<&Failure>)]) -> Result<Vec<Uuid>, QueryError> {
         let run = RunColumns::from(runs);
-        job_ids(link.query(Statement::finish_jobs, &run.params(&self.process_id)).await?)
+        Ok(self.ended(&link.query(Statement::finish_jobs, &run.params(&self.process_id)).await?))
     }
 
     /// Puts jobs back for another attempt; gives the jobs that were written.
@@ -181,13 +237,76 @@ impl Store {
         let mut params = run.params(&self.process_id);
         params.truncate(8);
         params.push(&self.config.max_interruptions);
-        Ok(Interrupted::from(link.query(Statement::interrupt_jobs, &params).await?))
+        Ok(self.interrupted(link.query(Statement::interrupt_jobs, &params).await?))
     }
 
     /// Deletes jobs whose rows are not kept; gives the jobs deleted.
-    pub(crate) async fn delete(&self, link: &Link, leases: &[Lease]) -> Result<Vec<Uuid>, QueryError> {
-        let (ids, tokens) = split(leases.iter().copied());
-        job_ids(link.query(Statement::delete_jobs, &[&self.process_id, &ids, &tokens]).await?)
+    pub(crate) async fn delete(&self, link: &Link, runs: &[(Lease, bool)]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(runs.iter().map(|(lease, _)| *lease));
+        let failed: Vec<bool> = runs.iter().map(|(_, failed)| *failed).collect();
+        Ok(self.ended(&link.query(Statement::delete_jobs, &[&self.process_id, &ids, &tokens, &failed]).await?))
+    }
+
+    /// The jobs that a statement says it has given back or discarded; takes note of the batches of the latter.
+    fn interrupted(&self, rows: Vec<Row>) -> Interrupted {
+        let (discarded, put_back): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.get(3));
+        Interrupted { put_back: put_back.iter().map(|row| row.get(0)).collect(), discarded: self.ended(&discarded) }
+    }
+
+    /// The jobs that a statement says it has ended; takes note of their batches.
+    fn ended(&self, rows: &[Row]) -> Vec<Uuid> {
+        let jobs = rows.iter().map(|row| {
+            let (batch, called_back): (Option<Uuid>, Option<Uuid>) = (row.get(1), row.get(2));
+            if let Some(batch) = batch {
+                self.touched.touch(batch, Touch { failed: row.get(3) });
+            }
+            if let Some(batch) = called_back {
+                self.touched.touch(batch, Touch::default());
+            }
+            row.get(0)
+        });
+        jobs.collect()
+    }
+
+    /// Which of these batches are to be advanced.
+    pub(crate) async fn look_at_batches(
+        &self,
+        link: &Link,
+        touched: &[(Uuid, Touch)],
+        witnesses: &[Option<Uuid>],
+    ) -> Result<Vec<Looked>, QueryError> {
+        let ids: Vec<Uuid> = touched.iter().map(|(batch, _)| *batch).collect();
+        let failed: Vec<bool> = touched.iter().map(|(_, touch)| touch.failed).collect();
+        let rows = link.query(Statement::ripe_batches, &[&ids, &witnesses, &failed]).await?;
+        Ok(rows.iter().map(|row| Looked { id: row.get("id"), ripe: row.get("ripe"), witness: row.get("waiting") }).collect())
+    }
+
+    /// Deletes jobs that ended long ago, of the next `rows` behind `reached`.
+    pub(crate) async fn clean_jobs(
+        &self,
+        link: &Link,
+        config: &CleanupConfig,
+        rows: usize,
+        reached: Option<Token>,
+    ) -> Result<CleanedJobs, QueryError> {
+        let (none, age, rows) = (None::<Token>, micros(config.age), sql_int(rows));
+        let answer = link.query(Statement::clean_jobs, &[&none, &age, &rows, &config.discarded, &reached]).await?;
+        let row = answer.first().ok_or(QueryError::Silent)?;
+        let count = |name| u64::try_from(row.get::<_, i64>(name)).unwrap_or(0);
+        let seen = usize::try_from(count("seen")).unwrap_or(usize::MAX);
+        Ok(CleanedJobs { jobs: count("jobs"), executions: count("executions"), seen, reached: row.get("reached") })
+    }
+
+    /// Deletes batches that ended long ago, `rows` at most; gives how many.
+    pub(crate) async fn clean_batches(&self, link: &Link, config: &CleanupConfig, rows: usize) -> Result<usize, QueryError> {
+        let (none, age, rows) = (None::<Token>, micros(config.age), sql_int(rows));
+        let deleted = link.query(Statement::clean_batches, &[&none, &age, &rows, &config.discarded]).await?;
+        Ok(deleted.len())
+    }
+
+    /// Batches behind `after` that somebody ought to have advanced.
+    pub(crate) async fn overdue_batches(&self, link: &Link, after: Option<Uuid>, limit: usize) -> Result<Vec<Uuid>, QueryError> {
+        job_ids(link.query(Statement::overdue_batches, &[&after, &sql_int(limit)]).await?)
     }
 
     /// Gives claims back; gives the jobs that were still ours.
@@ -197,6 +316,16 @@ impl Store {
         let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
         let rescued: Vec<bool> = claims.iter().map(|claim| claim.rescued).collect();
         job_ids(link.query(Statement::release_jobs, &[&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued]).await?)
+    }
+
+    /// Gives claims back and keeps them apart; gives the jobs that were still ours.
+    pub(crate) async fn park(&self, link: &Link, claims: &[Released], until: &[Option<Moment>]) -> Result<Vec<Uuid>, QueryError> {
+        let (ids, tokens) = split(claims.iter().map(|claim| claim.lease));
+        let performed_at: Vec<Option<Moment>> = claims.iter().map(|claim| claim.performed_at).collect();
+        let counts: Vec<i32> = claims.iter().map(|claim| claim.executions_count).collect();
+        let rescued: Vec<bool> = claims.iter().map(|claim| claim.rescued).collect();
+        let params: [&(dyn ToSql + Sync); 7] = [&self.process_id, &ids, &tokens, &performed_at, &counts, &rescued, &until];
+        job_ids(link.query(Statement::park_jobs, &params).await?)
     }
 
     /// Marks claims as started; gives the jobs that were still ours.
@@ -230,10 +359,10 @@ impl Store {
 
     /// Puts the jobs of dead processes back, or discards them; gives those jobs.
     pub(crate) async fn rescue(&self, link: &Link, grace: Duration, silence: Duration) -> Result<Interrupted, QueryError> {
-        let jobs_prefix = format!("{}-", self.config.tables.jobs);
+        let jobs_prefix = self.config.tables.jobs_lock_prefix();
         let (grace, silence, limit) = (micros(grace), micros(silence), self.config.max_interruptions);
         let params: [&(dyn ToSql + Sync); 6] = [&self.process_id, &grace, &silence, &self.lock_prefix(), &jobs_prefix, &limit];
-        Ok(Interrupted::from(link.query(Statement::rescue_jobs, &params).await?))
+        Ok(self.interrupted(link.query(Statement::rescue_jobs, &params).await?))
     }
 
     /// Gives back claims of this process that are older than `age`, or than the session that claims, and not among `known`; gives those

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::completion::{Completion, Stamp, Unsaved};
 use crate::event::{Event, Events};
 use crate::in_flight::InFlight;
-use crate::job::Lease;
+use crate::job::{Lease, Moment};
 use crate::ledger::Ledger;
 use crate::outcome::{ErrorEvent, Failure, NextAttempt};
 use crate::phase::{reached, Phase, PhaseWatch};
@@ -57,6 +57,7 @@ struct Batches {
     retry: Vec<Completion>,
     interrupt: Vec<Completion>,
     release: Vec<Completion>,
+    park: Vec<Completion>,
 }
 
 #[derive(Clone, Copy)]
@@ -66,6 +67,7 @@ enum Kind {
     Retry,
     Interrupt,
     Release,
+    Park,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             Self::Retry => "retry",
             Self::Interrupt => "interrupt",
             Self::Release => "release",
+            Self::Park => "park",
         }
     }
 }
@@ -140,6 +143,7 @@ impl Completer {
             self.store(Kind::Retry, batches.retry),
             self.store(Kind::Interrupt, batches.interrupt),
             self.store(Kind::Release, batches.release),
+            self.store(Kind::Park, batches.park),
         );
         let aside = std::mem::take(&mut *self.aside.lock().unwrap_or_else(PoisonError::into_inner));
         self.unsaved.stored(leases.len() - aside.len());
@@ -165,7 +169,7 @@ impl Completer {
         });
     }
 
-    /// Jobs of cron entries are never deleted; what the statement leaves is finished instead.
+    /// Some jobs are never deleted (delete_jobs.sql); what the statement leaves is finished instead.
     async fn delete(&self, batch: Vec<Completion>) {
         if batch.is_empty() {
             return;
@@ -255,12 +259,17 @@ impl Completer {
                 Ok(put_back)
             }
             Kind::Delete => {
-                let leases: Vec<_> = batch.iter().map(|run| run.ticket.lease).collect();
-                self.store.delete(&self.link, &leases).await
+                let runs: Vec<_> = batch.iter().map(|run| (run.ticket.lease, failure(run).is_some())).collect();
+                self.store.delete(&self.link, &runs).await
             }
             Kind::Release => {
                 let claims: Vec<_> = batch.iter().map(released).collect();
                 self.store.release(&self.link, &claims).await
+            }
+            Kind::Park => {
+                let claims: Vec<_> = batch.iter().map(released).collect();
+                let until: Vec<_> = batch.iter().map(parked_until).collect();
+                self.store.park(&self.link, &claims, &until).await
             }
         }
     }
@@ -347,6 +356,7 @@ impl From<Vec<Completion>> for Batches {
                 Transition::Retry(..) => batches.retry.push(run),
                 Transition::Interrupt => batches.interrupt.push(run),
                 Transition::Release => batches.release.push(run),
+                Transition::Park(_) => batches.park.push(run),
             }
         }
         batches
@@ -362,7 +372,7 @@ fn substitute(run: &Completion, error: &QueryError) -> Option<(Kind, Completion)
             let message = format!("{UNSTORABLE}: The outcome of this run could not be stored: {error}");
             (Kind::Finish, Transition::Finish(Some(Failure::new(&message, ErrorEvent::Unhandled, Vec::new()))))
         }
-        Transition::Interrupt | Transition::Release => return None,
+        Transition::Interrupt | Transition::Release | Transition::Park(_) => return None,
     };
     Some((kind, Completion { transition, ..run.clone() }))
 }
@@ -373,7 +383,7 @@ const UNSTORABLE: &str = "GoodJob::UnstorableOutcomeError";
 fn failure(run: &Completion) -> Option<&Failure> {
     match &run.transition {
         Transition::Finish(failure) | Transition::Delete(failure) | Transition::Retry(failure, _) => failure.as_ref(),
-        Transition::Interrupt | Transition::Release => None,
+        Transition::Interrupt | Transition::Release | Transition::Park(_) => None,
     }
 }
 
@@ -394,9 +404,16 @@ fn released(run: &Completion) -> Released {
     }
 }
 
+fn parked_until(run: &Completion) -> Option<Moment> {
+    match run.transition {
+        Transition::Park(until) => until.map(Moment),
+        _ => None,
+    }
+}
+
 /// Whether a stored run can be known afterwards, by its execution row or by the absence of its job.
 fn leaves_record(run: &Completion) -> bool {
-    !matches!(run.transition, Transition::Release)
+    !matches!(run.transition, Transition::Release | Transition::Park(_))
 }
 
 fn without(batch: Vec<Completion>, written: &[Uuid]) -> Vec<Completion> {

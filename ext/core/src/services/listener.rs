@@ -8,10 +8,13 @@ use serde::Deserialize;
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, Mutex as AsyncMutex};
+use uuid::Uuid;
 
+use crate::batches::{Touch, Touched};
 use crate::due::{DatabaseClock, Sooner};
 use crate::event::{Event, Events};
 use crate::job::Moment;
+use crate::pauses::PauseBoard;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::Pool;
 use crate::postgres::backoff::Backoff;
@@ -30,6 +33,8 @@ pub(crate) struct Listener {
     pub(crate) heard: AsyncMutex<mpsc::Receiver<Heard>>,
     pub(crate) sooner: Arc<Sooner>,
     pub(crate) clock: Arc<DatabaseClock>,
+    pub(crate) touched: Arc<Touched>,
+    pub(crate) pauses: Arc<PauseBoard>,
     pub(crate) events: Arc<Events>,
     /// Whether each notification is an event.
     pub(crate) tell_notifications: bool,
@@ -89,6 +94,12 @@ impl Listener {
 
     fn hear(&self, payload: &str) {
         let message = Message::parse(payload);
+        if let Some(batch) = message.batch() {
+            return self.touched.touch(batch, Touch::default());
+        }
+        if message.pauses {
+            return self.pauses.tell_changed();
+        }
         let delay = message.delay(self.clock.now());
         if let Some(delay) = delay {
             self.sooner.tell(delay);
@@ -124,11 +135,22 @@ struct Message {
     priority: Option<i32>,
     #[serde(default)]
     scheduled_at: Option<serde_json::Value>,
+    /// Ours: nothing was enqueued, but a batch may have become complete by what was committed.
+    #[serde(default)]
+    batch_id: Option<String>,
+    /// Ours: what is paused has changed.
+    #[serde(default)]
+    pauses: bool,
 }
 
 impl Message {
     fn parse(payload: &str) -> Self {
         serde_json::from_str(payload).unwrap_or_default()
+    }
+
+    /// The batch to look at, if that is what it is about.
+    fn batch(&self) -> Option<Uuid> {
+        Uuid::parse_str(self.batch_id.as_deref()?).ok()
     }
 
     /// When the job is due, if that is said.

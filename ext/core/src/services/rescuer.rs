@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Event, Events};
 use crate::fleet::Fleet;
+use crate::job::Moment;
 use crate::ledger::Ledger;
 use crate::phase::{reached, Phase, PhaseWatch};
 use crate::pool::Pool;
@@ -20,6 +21,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// How old a claim must be that this process does not know of, if its session still stands. By then its statement has been answered or
 /// given up: the link waits 15 s at most, the server 10 s.
 const UNKNOWN_AGE: Duration = Duration::from_secs(20);
+/// Longer than claims that the caller makes by itself wait to be adopted: they are none of the session's, and not lost with it.
+const UNADOPTED_AGE: Duration = Duration::from_secs(10);
 /// How long after a claim whose answer was lost to look for such claims in every round.
 const DOUBT: Duration = Duration::from_secs(60);
 /// How often to look for them when there is no reason to.
@@ -69,6 +72,7 @@ impl Rescuer {
             // The session first: by now, its predecessors' answers have arrived or never will. Then the ledger, and all of it: how old a
             // lease is by our clock says nothing of the database's.
             let session = self.link.set_up_at().await;
+            let session = if self.ledger.has_adopted_since_less_than(UNADOPTED_AGE) { Moment(0) } else { session };
             let known = self.ledger.leases();
             rescued.extend(self.store.recover(&self.link, UNKNOWN_AGE, session, &known).await?);
             *self.recovered_at() = Some(Instant::now());

@@ -1,0 +1,91 @@
+# frozen_string_literal: true
+
+require_relative "../support/integration"
+
+RSpec.describe GoodJob::Bulk, :database, :integration do
+  before { stub_const("MouseJob", Class.new(ActiveJob::Base)) }
+
+  def inserts(&block)
+    statements(&block).grep(/INSERT/)
+  end
+
+  it "enqueues what a block enqueues, in one statement" do
+    jobs = nil
+    inserted = inserts { jobs = described_class.enqueue { 3.times { |number| MouseJob.set(wait: number).perform_later(number) } } }
+    expect(inserted.size).to eq 1
+    expect(jobs.map(&:provider_job_id)).to match_array(GoodJob::Job.ids)
+    expect(GoodJob::Job.distinct.count(:scheduled_at)).to eq 3
+  end
+
+  it "enqueues jobs that it is given, a thousand a statement, and each once" do
+    jobs = Array.new(2_001) { MouseJob.new }
+    expect(inserts { described_class.enqueue(jobs) }.size).to eq 3
+    expect(GoodJob::Job.count).to eq 2_001
+    expect(inserts { described_class.enqueue(jobs) }).to be_empty
+    expect(described_class.enqueue(MouseJob.new).size).to eq 1
+  end
+
+  it "enqueues nothing when the block fails" do
+    expect do
+      described_class.enqueue do
+        MouseJob.perform_later
+        raise "no cheese"
+      end
+    end.to raise_error(RuntimeError, "no cheese")
+    expect([GoodJob::Job.count, described_class.current_buffer]).to eq [0, nil]
+  end
+
+  it "captures without enqueueing, and puts jobs into the buffer that is open" do
+    expect(described_class.capture { MouseJob.perform_later }).to match [have_attributes(provider_job_id: nil)]
+    expect(described_class.capture(MouseJob.new)).to be_nil
+    jobs = described_class.capture { expect(described_class.capture([MouseJob.new, MouseJob.new])).to be true }
+    expect([jobs.size, GoodJob::Job.count]).to eq [2, 0]
+  end
+
+  it "enqueues the open buffer when told, and what is not to be buffered at once" do
+    described_class.capture do
+      MouseJob.perform_later
+      described_class.unbuffer { MouseJob.perform_later }
+      expect(GoodJob::Job.count).to eq 1
+      described_class.enqueue
+      expect(GoodJob::Job.count).to eq 2
+    end
+    expect(described_class.enqueue).to be_nil
+  end
+
+  it "keeps blocks inside of blocks apart" do
+    described_class.enqueue do
+      MouseJob.perform_later
+      described_class.enqueue { MouseJob.perform_later }
+      expect(GoodJob::Job.count).to eq 1
+    end
+    expect(GoodJob::Job.count).to eq 2
+  end
+
+  it "refuses a block and jobs at once" do
+    expect { described_class.enqueue([]) { nil } }.to raise_error(ArgumentError, /not both/)
+    expect { described_class.capture([]) { nil } }.to raise_error(ArgumentError, /not both/)
+  end
+
+  it "leaves to other adapters what is theirs" do
+    stub_const("RatJob", Class.new(ActiveJob::Base))
+    RatJob.queue_adapter = :test
+    described_class.enqueue([MouseJob.new, RatJob.new])
+    expect(GoodJob::Job.pluck(:job_class)).to eq ["MouseJob"]
+    expect(RatJob.queue_adapter.enqueued_jobs.size).to eq 1
+  end
+
+  it "takes the jobs of perform_all_later too, and runs them at once inline" do
+    use_adapter(:inline)
+    jobs = described_class.enqueue { 2.times { RecordJob.perform_later } }
+    expect(events.size).to eq 2
+    expect(jobs.map { |job| row(job).status }).to eq %i[succeeded succeeded]
+  end
+
+  it "belongs to its thread" do
+    described_class.capture do
+      Thread.new { MouseJob.perform_later }.join
+    end
+    expect(GoodJob::Job.count).to eq 1
+  end
+end

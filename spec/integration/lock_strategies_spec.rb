@@ -1,0 +1,159 @@
+# frozen_string_literal: true
+
+require_relative "../support/integration"
+
+RSpec.describe "Lock strategies", :database, :integration do
+  # A session such as that of a worker of GoodJob in :advisory, which looks at the jobs' advisory locks and at nothing else.
+  def other_session
+    connection = PG.connect(SpecDatabase.url)
+    yield connection
+  ensure
+    connection&.close
+  end
+
+  let(:key) { "('x' || substr(md5('good_jobs-' || $1::text), 1, 16))::bit(64)::int8" }
+
+  def try_lock(connection, job)
+    connection.exec_params("SELECT pg_try_advisory_lock(#{key})", [job.job_id]).getvalue(0, 0) == "t"
+  end
+
+  def unlock(connection, job)
+    connection.exec_params("SELECT pg_advisory_unlock(#{key})", [job.job_id])
+  end
+
+  def held_locks
+    Postgres.execute(SpecDatabase.url, <<~SQL).first.fetch("count").to_i
+      SELECT count(*)
+      FROM pg_locks
+      JOIN good_jobs ON (classid::int8 << 32 | objid::int8) = ('x' || substr(md5('good_jobs-' || good_jobs.id::text), 1, 16))::bit(64)::int8
+      WHERE locktype = 'advisory' AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SQL
+  end
+
+  { hybrid: "hybrid", advisory: "advisory" }.each do |strategy, lock_type|
+    describe strategy.inspect do
+      it "holds the job's advisory lock while the job runs, says so in the row, and gives it up" do
+        job = LatchedJob.perform_later(latch.path)
+        start_capsule(lock_strategy: strategy)
+        wait_for_event(job, "started")
+        expect(row(job)).to have_attributes(lock_type: lock_type, locked_by_id: capsules.last.process_id)
+        other_session { |connection| expect(try_lock(connection, job)).to be false }
+        latch.open
+        wait_until_finished(job)
+        other_session { |connection| wait_until("the lock to be free") { try_lock(connection, job) } }
+      end
+
+      it "leaves a job alone whose advisory lock somebody else holds" do
+        job = RecordJob.perform_later
+        other_session do |connection|
+          expect(try_lock(connection, job)).to be true
+          start_capsule(lock_strategy: strategy, poll_interval: 0.1)
+          wait_until_finished(RecordJob.perform_later)
+          expect(row(job)).to have_attributes(finished_at: nil, locked_by_id: nil)
+          unlock(connection, job)
+          wait_until_finished(job)
+        end
+      end
+
+      it "takes the locks of running jobs again when the session is lost" do
+        job = LatchedJob.perform_later(latch.path)
+        start_capsule(lock_strategy: strategy)
+        wait_for_event(job, "started")
+        other_session do |connection|
+          ended = connection.exec_params(<<~SQL, [job.job_id])
+            SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND (classid::int8 << 32 | objid::int8) = #{key}
+          SQL
+          expect(ended.ntuples).to eq 1
+          wait_until("the lock to be held again") { !try_lock(connection, job) || (unlock(connection, job) && false) }
+        end
+        latch.open
+        wait_until_finished(job)
+        other_session { |connection| wait_until("the lock to be free") { try_lock(connection, job) } }
+      end
+
+      it "keeps no lock of jobs that have ended or retried" do
+        stub_const("AgainJob", Class.new(ActiveJob::Base) do
+          retry_on IOError, wait: 0, attempts: 3
+          def perform
+            raise IOError if executions < 3
+          end
+        end)
+        jobs = Array.new(20) { RecordJob.perform_later } + Array.new(5) { AgainJob.perform_later }
+        start_capsule(lock_strategy: strategy)
+        wait_until_finished(*jobs)
+        wait_until("the jobs' locks to be free") { held_locks.zero? }
+        expect(executions(jobs.last).size).to eq 3
+      end
+    end
+  end
+
+  it "takes no lock of a job in :skiplocked" do
+    job = LatchedJob.perform_later(latch.path)
+    start_capsule(lock_strategy: :skiplocked)
+    wait_for_event(job, "started")
+    expect(row(job).lock_type).to eq "skiplocked"
+    other_session { |connection| expect(try_lock(connection, job)).to be true }
+    latch.open
+    wait_until_finished(job)
+  end
+
+  describe "tables of an older GoodJob" do
+    before do
+      execute("ALTER TABLE good_jobs DROP COLUMN lock_type; ALTER TABLE good_job_batches DROP COLUMN jobs_finished_at")
+      forget_columns
+    end
+
+    after do
+      execute("ALTER TABLE good_jobs ADD COLUMN lock_type smallint; ALTER TABLE good_job_batches ADD COLUMN jobs_finished_at timestamp(6)")
+      forget_columns
+    end
+
+    def execute(sql)
+      ActiveRecord::Base.connection.execute(sql)
+    end
+
+    def forget_columns
+      [GoodJob::Job, GoodJob::BatchRecord].each(&:reset_column_information)
+      ActiveRecord::Base.connection_pool.disconnect!
+      GoodJob::Statements.instance_variable_get(:@texts).clear
+    end
+
+    it "do, with advisory locks" do
+      job = LatchedJob.perform_later(latch.path)
+      start_capsule
+      wait_for_event(job, "started")
+      other_session { |connection| expect(try_lock(connection, job)).to be false }
+      latch.open
+      wait_until_finished(job)
+    end
+
+    it "do for batches" do
+      GlobalID.app ||= "spec"
+      stub_const("TellJob", Class.new(ActiveJob::Base) { def perform(batch, context) = SpecRun.record(self, "#{context[:event]} #{batch.jobs_finished?}") })
+      batch = GoodJob::Batch.enqueue([RecordJob.new], on_finish: "TellJob")
+      start_capsule
+      wait_until("the callback to have run") { events.include?("finish true") }
+      expect(batch.reload).to have_attributes(jobs_finished?: true, finished?: true)
+    end
+
+    it "do for retries, failures and jobs that leave no rows" do
+      stub_const("AgainJob", Class.new(ActiveJob::Base) do
+        retry_on IOError, wait: 0, attempts: 2
+        def perform = raise(IOError)
+      end)
+      job = AgainJob.perform_later
+      run_jobs
+      expect(row(job)).to have_attributes(status: :discarded, executions_count: 2)
+      GoodJob.preserve_job_records = false
+      RecordJob.perform_later
+      run_jobs
+      expect(GoodJob::Job.count).to eq 1
+    end
+
+    it "do in the inline mode" do
+      use_adapter(:inline)
+      job = RecordJob.perform_later
+      expect(row(job)).to be_finished
+    end
+  end
+end

@@ -116,8 +116,11 @@ module GoodJob
     end
 
     # In a forked process: forgets what belongs to the parent, without touching it.
+    # @return [Symbol, nil] the state of the parent's; nil if there is nothing to forget
     def leave_parent
-      become_new if forked?
+      return unless forked?
+
+      @state.tap { become_new }
     end
 
     private

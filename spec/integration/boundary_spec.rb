@@ -280,12 +280,35 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
         wait_until("the jobs", limit_seconds: 60) { GoodJob::Job.where(finished_at: nil).none? }
         capsule.shutdown
         puts "statuses: \#{statuses.tally}"
+        puts "errors: \#{GoodJob::Job.where.not(error: nil).pluck(:error).tally}"
       RUBY
       expect(script.wait(90)).to be_success
       expect(script.output).to include "statuses: {0=>20}"
+      expect(script.output).to include "errors: {}"
       expect(SpecRun.group(:job_id).count.values.tally).to eq(1 => 320)
       expect(SpecRun.distinct.pluck(:pid)).to eq [script.pid]
       expect(GoodJob::Job.where.not(executions_count: 1)).to be_empty
+    end
+
+    it "while another thread connects leaves that connection to the parent" do
+      script = ruby(<<~RUBY)
+        capsule = GoodJob::Capsule.new(configuration: GoodJob::Configuration.new({}))
+        capsule.start
+        connected, forked = Queue.new, Queue.new
+        thread = Thread.new do
+          connection = PG.connect(**GoodJob::Database.new.connection)
+          connected << true
+          forked.pop
+          connection.exec("SELECT 'it answers'").getvalue(0, 0)
+        end
+        connected.pop
+        Process.wait(fork { GC.start })
+        forked << true
+        puts thread.value
+        capsule.shutdown
+      RUBY
+      expect(script.wait).to be_success
+      expect(script.output).to include "it answers"
     end
 
     it "leaves the child a runtime that says whose it is" do

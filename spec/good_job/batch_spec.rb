@@ -268,8 +268,6 @@ RSpec.describe GoodJob::Batch, :database, :integration do
   end
 
   describe "#retry" do
-    before { skip "needs GoodJob::Job#retry_job" unless GoodJob::Job.method_defined?(:retry_job) }
-
     it "runs the discarded jobs again, and calls the callbacks again" do
       batch = described_class.enqueue([MouseJob.new("fail"), *mice(1)], on_finish: "TellJob", on_success: "TellJob", on_discard: "TellJob")
       finish(batch)

@@ -96,7 +96,7 @@ module Bench
 
     # @return [Boolean] whether {#start} can be told to claim nothing in advance
     def prefetch_optional?
-      false
+      true
     end
 
     # As `good_job start` does.
@@ -104,9 +104,7 @@ module Bench
     # @param queues [String] the pools
     # @param prefetch [Boolean] whether to claim more short jobs than there are free threads
     def start(threads:, queues: "*", prefetch: true)
-      raise NotImplementedError, "the runtime cannot be told to claim nothing in advance" unless prefetch
-
-      configuration = GoodJob::Configuration.new({ max_threads: threads, queues: queues, lower_thread_priority: false })
+      configuration = GoodJob::Configuration.new({ max_threads: threads, queues: queues, prefetch: prefetch, lower_thread_priority: false })
       @capsule = GoodJob::Capsule.new(configuration: configuration)
       @capsule.start
     end

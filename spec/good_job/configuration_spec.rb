@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "active_support/duration"
 require "good_job"
 
 RSpec.describe GoodJob::Configuration do
@@ -13,6 +14,7 @@ RSpec.describe GoodJob::Configuration do
     [:queues, "GOOD_JOB_QUEUES", "mice:2;elephants", "mice:2;elephants", "mice:2;;elephants"],
     [:max_threads, "GOOD_JOB_MAX_THREADS", "7", 7, "0"],
     [:poll_interval, "GOOD_JOB_POLL_INTERVAL", "0.5", 0.5, "often"],
+    [:prefetch, "GOOD_JOB_PREFETCH", "false", false, "x"],
     [:max_interruptions, "GOOD_JOB_MAX_INTERRUPTIONS", "3", 3, "0"],
     [:max_cache, "GOOD_JOB_MAX_CACHE", "0", 0, "-1"],
     [:shutdown_timeout, "GOOD_JOB_SHUTDOWN_TIMEOUT", "25", 25.0, "soon"],

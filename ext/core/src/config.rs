@@ -23,6 +23,7 @@ pub struct RawConfig {
     tables: Tables,
     queues: String,
     max_threads: i64,
+    prefetch: bool,
     poll_interval_us: Option<i64>,
     listen: bool,
     tell_notifications: bool,
@@ -129,7 +130,7 @@ impl TryFrom<RawConfig> for Config {
                 writes: true,
             },
             tables: raw.tables,
-            pools: pools(&raw.queues, max_threads(raw.max_threads)?)?,
+            pools: pools(&raw.queues, max_threads(raw.max_threads)?, raw.prefetch)?,
             poll_interval: poll_interval(raw.poll_interval_us)?,
             listen: raw.listen,
             tell_notifications: raw.tell_notifications,
@@ -173,11 +174,11 @@ fn max_threads(count: i64) -> Result<usize, Error> {
         .ok_or_else(|| Error::invalid_input(format!("max_threads must be a whole number from 1 to {THREADS_MAX}; it is {count}")))
 }
 
-fn pools(queues: &str, max_threads: usize) -> Result<Vec<PoolConfig>, Error> {
+fn pools(queues: &str, max_threads: usize, prefetch: bool) -> Result<Vec<PoolConfig>, Error> {
     let specs = queue_selector::parse(queues)?;
     Ok(specs
         .into_iter()
-        .map(|spec| PoolConfig { name: spec.name, queues: spec.queues, max_threads: spec.max_threads.unwrap_or(max_threads) })
+        .map(|spec| PoolConfig { name: spec.name, queues: spec.queues, max_threads: spec.max_threads.unwrap_or(max_threads), prefetch })
         .collect())
 }
 

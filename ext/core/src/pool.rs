@@ -24,6 +24,8 @@ pub struct PoolConfig {
     pub queues: QueueSelector,
     /// How many Ruby threads take from it.
     pub max_threads: usize,
+    /// Whether to claim short jobs in advance.
+    pub prefetch: bool,
 }
 
 /// What a claim statement should ask for.
@@ -168,9 +170,18 @@ impl Pool {
         let level = self.claims.level();
         let start = level.waiting.saturating_sub(level.buffered);
         let spare = level.buffered.saturating_sub(level.waiting);
-        let room = self.pace.prefetch(self.config.max_threads);
+        let room = self.room();
         let prefetch = if spare * 2 <= room { room - spare } else { 0 };
         (start + prefetch > 0).then_some(Demand { start, prefetch })
+    }
+
+    /// Most claims to hold in advance.
+    fn room(&self) -> usize {
+        if self.config.prefetch {
+            self.pace.prefetch(self.config.max_threads)
+        } else {
+            0
+        }
     }
 
     /// Hands a claim to the threads; gives it back if the pool is closed.
@@ -183,7 +194,7 @@ impl Pool {
         let taken = self.claims.try_pop()?;
         Ok(taken.map(|(claim, left)| {
             // Only at the low-water mark: a wake-up of the runtime's thread per job would cost more than the job.
-            if left * 2 <= self.pace.prefetch(self.config.max_threads) {
+            if left * 2 <= self.room() {
                 self.ask_for_more();
             }
             claim

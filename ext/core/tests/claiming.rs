@@ -6,6 +6,7 @@ mod support;
 
 use std::time::Duration;
 
+use serde_json::json;
 use support::queue::{self, stop, succeeded, take, take_within, worker, Queue};
 
 #[test]
@@ -117,6 +118,20 @@ fn short_jobs_are_prefetched_unstamped_and_a_drain_gives_them_back_untouched() {
     for row in after {
         assert_eq!(&row.get::<_, String>(1), &before[&row.get::<_, uuid::Uuid>(0)]);
     }
+}
+
+#[test]
+fn without_prefetch_every_job_is_claimed_for_a_thread_that_waits() {
+    let mut queue = Queue::create();
+    queue.jobs(100, &[]);
+    let runtime = queue.runtime_with("*", json!({"prefetch": false}));
+    runtime.start().unwrap();
+    for _ in 0..100 {
+        let taken = take(&runtime, 0).unwrap();
+        assert!(taken.stamped, "it was claimed in advance");
+        queue::finish(&runtime, &taken, succeeded());
+    }
+    stop(&runtime);
 }
 
 #[test]

@@ -14,7 +14,7 @@ module GoodJob
           database = Database.new
           {
             connection: database.connection, session: database.session, tables: Database.tables,
-            queues: configuration.queues, max_threads: configuration.max_threads,
+            queues: configuration.queues, max_threads: configuration.max_threads, prefetch: configuration.prefetch,
             poll_interval_us: configuration.poll_interval_us, listen: configuration.enable_listen_notify,
             tell_notifications: notifications_wanted?,
             lock_strategy: configuration.lock_strategy.name, max_interruptions: configuration.max_interruptions,

@@ -64,6 +64,7 @@ module GoodJob
       option :shutdown_timeout, Checks.seconds("a number of seconds: -1 to wait for ever, 0 to interrupt jobs at once"),
              env: "GOOD_JOB_SHUTDOWN_TIMEOUT", default: -1.0,
              flag: "Seconds that running jobs are given at shutdown; -1 for ever (default: -1)"
+      switch :prefetch, default: true, env: "GOOD_JOB_PREFETCH"
       option :max_interruptions, Checks.whole(1..2_147_483_647, "a whole number, 1 or more"), env: "GOOD_JOB_MAX_INTERRUPTIONS"
       option :max_cache, Checks.whole(0.., "a whole number, 0 or more"),
              env: "GOOD_JOB_MAX_CACHE", default: 10_000,

@@ -42,7 +42,7 @@ impl Queue {
             "session": {"timezone": "UTC", "schema_search_path": null, "variables": {}, "application_name": "good_job_core tests"},
             "tables": {"jobs": "good_jobs", "executions": "good_job_executions", "processes": "good_job_processes",
                        "batches": "good_job_batches", "settings": "good_job_settings"},
-            "queues": queues, "max_threads": 1, "poll_interval_us": null, "listen": true, "tell_notifications": true,
+            "queues": queues, "max_threads": 1, "prefetch": true, "poll_interval_us": null, "listen": true, "tell_notifications": true,
             "lock_strategy": "skiplocked", "max_interruptions": null, "process_state": "{}", "cleanup": null, "pauses": false
         });
         for (key, value) in changes.as_object().expect("changes are an object") {

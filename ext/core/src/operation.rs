@@ -1,6 +1,7 @@
 //! What happens on the runtime's thread, from the first connection to the last goodbye.
 
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,6 +94,7 @@ impl Operation {
                 let shared = Arc::clone(shared);
                 move || shared.process_state()
             }),
+            begun: AtomicBool::default(),
         });
         let listener = Arc::new(Listener {
             pools: shared.pools.clone(),
@@ -131,6 +133,16 @@ impl Operation {
         if ready {
             self.shared.advance(Phase::Starting, Phase::Running);
             self.operate().await;
+        } else {
+            self.withdraw().await;
+        }
+    }
+
+    /// A shutdown may come when the process's row has been written, and before there was anything to claim. The connection is that of
+    /// the beat, which may still be under way.
+    async fn withdraw(&self) {
+        if self.heartbeat.has_begun() {
+            let _ = tokio::time::timeout(FAREWELL, self.store.deregister(&self.heartbeat.link)).await;
         }
     }
 

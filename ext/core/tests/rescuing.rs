@@ -337,3 +337,16 @@ fn a_caller_whose_threads_do_not_run_is_noticed_and_so_is_that_they_run_again() 
     finish(&runtime, &taken, succeeded());
     stop(&runtime);
 }
+
+#[test]
+fn a_process_that_is_shut_down_before_it_could_claim_anything_leaves_no_row() {
+    let mut queue = Queue::create();
+    let mut blocker = queue.database.client();
+    let mut lock = blocker.transaction().unwrap();
+    lock.batch_execute("LOCK TABLE good_jobs IN ACCESS EXCLUSIVE MODE").unwrap();
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    queue.wait_for_count("good_job_processes", 1);
+    stop(&runtime);
+    assert_eq!(queue.count("good_job_processes"), 0);
+}

@@ -1,5 +1,6 @@
 //! Says every few seconds that this process lives: its row and its advisory lock, whatever Ruby does meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub(crate) struct Heartbeat {
     pub(crate) fleet: Arc<Fleet>,
     /// The process row's state as JSON text, made anew for each beat.
     pub(crate) state: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether a beat was ever sent.
+    pub(crate) begun: AtomicBool,
 }
 
 impl Heartbeat {
@@ -44,8 +47,14 @@ impl Heartbeat {
         }
     }
 
+    /// Whether this process may have a row.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// One beat.
     pub(crate) async fn run_once(&self) -> Result<(), QueryError> {
+        self.begun.store(true, Ordering::Relaxed);
         let asked_at = Instant::now();
         let Beat { clock, processes } = self.store.beat(&self.link, &(self.state)()).await?;
         if self.clock.set(clock, asked_at) > SLEEP_MIN {

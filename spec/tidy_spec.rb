@@ -13,7 +13,7 @@ RSpec.describe "Tidiness" do
     layers = {
       words: %w[
         batches completion config due error event fleet frontier in_flight job ledger lock_strategy outcome pace pauses phase pool pulse
-        queue_selector transition wait_queue
+        queue_selector snapshot transition wait_queue
       ],
       postgres: %w[postgres],
       services: %w[services],

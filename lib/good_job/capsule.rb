@@ -22,7 +22,7 @@ module GoodJob
     end
 
     # @param configuration [Configuration, nil] nil: {GoodJob.configuration}, as it is when asked
-    # @param observer [#call, nil] is told every event of the runtime too
+    # @param observer [#call, nil] is told every event of the runtime too, and { name: "stopped" } when everything is over
     def initialize(configuration: nil, observer: nil)
       @configuration = configuration
       @observer = observer
@@ -73,8 +73,11 @@ module GoodJob
     # @param timeout [Numeric] see {#shutdown}
     def restart(timeout: -1)
       tell_of("scheduler_restart_pools")
+      @restarting = true
       shutdown(timeout: timeout)
       start(force: true)
+    ensure
+      @restarting = false
     end
 
     # @return [Boolean] whether it claims and runs jobs
@@ -232,6 +235,7 @@ module GoodJob
       @state = :stopped
       LogSubscriber.log(:error, "GoodJob could not save how #{unsaved} jobs ended; they will run again.") unless saved
       tell_of("scheduler_shutdown", timeout: timeout)
+      @observer&.call({ name: "stopped" }) unless @restarting
     end
 
     def shut_down_at_exit

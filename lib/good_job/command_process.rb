@@ -31,7 +31,7 @@ module GoodJob
       @systemd = Systemd.new
     end
 
-    # Runs until told to stop.
+    # Runs until told to stop, by a signal or by somebody who shuts the capsule down.
     # @return [Integer] the exit status
     def run
       GoodJob.capsule = @capsule

@@ -32,6 +32,14 @@ RSpec.describe "The command good_job start", :database, :integration do
       end
     end
 
+    it "by a job that shuts the capsule down, lets it finish and exits with 0" do
+      worker = running_worker
+      job = ShutdownJob.perform_later
+      expect(worker.wait(20).exitstatus).to eq 0
+      expect(row(job)).to be_succeeded
+      expect(registered_pids).to be_empty
+    end
+
     it "gives back what it had claimed ahead of its threads" do
       worker = running_worker("--max-threads=1")
       quick = Array.new(300) { QuickJob.new }

@@ -4,7 +4,8 @@
 //! In reading order:
 //!
 //! - words: [`job`] (a claim and its lease), [`outcome`] (how a run ended), [`transition`] (what that changes), [`queue_selector`],
-//!   [`pool`], [`pace`] and [`frontier`], [`batches`], [`pauses`], [`config`], [`event`], [`phase`], [`pulse`], [`error`];
+//!   [`pool`], [`pace`] and [`frontier`], [`batches`], [`pauses`], [`config`], [`event`], [`phase`], [`pulse`], [`snapshot`],
+//!   [`error`];
 //! - `postgres`: how to get to the database (`conninfo`, `passfile`, `tls`, `connection`, `link`) and what to say there (`sql`,
 //!   `values`, `store`, the only file that runs SQL);
 //! - `services`: one thing each that the runtime does by itself;
@@ -43,6 +44,7 @@ pub mod pulse;
 pub mod queue_selector;
 pub mod runtime;
 mod services;
+pub mod snapshot;
 pub mod transition;
 pub mod wait_queue;
 

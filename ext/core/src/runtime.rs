@@ -25,6 +25,7 @@ use crate::outcome::Outcome;
 use crate::phase::Phase;
 use crate::pool::{Pool, BUFFER_AGE_MAX};
 use crate::pulse::Pulse;
+use crate::snapshot::{PoolSnapshot, Snapshot};
 use crate::transition::{decide, Transition};
 use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
 
@@ -112,31 +113,6 @@ pub struct Description {
     executions_count: i32,
     scheduled_at: Option<i64>,
     created_at: i64,
-}
-
-/// The state of a runtime, for people and probes.
-#[derive(Debug, Serialize)]
-pub struct Snapshot {
-    state: Phase,
-    connected: bool,
-    listening: bool,
-    pools: Vec<PoolSnapshot>,
-    unsaved_outcomes: usize,
-    /// For how long none of the caller's threads could run.
-    blocked_us: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct PoolSnapshot {
-    name: String,
-    max_threads: usize,
-    active_threads: u64,
-    available_threads: u64,
-    buffered: usize,
-    succeeded: u64,
-    errored: u64,
-    total: u64,
-    empty: u64,
 }
 
 impl Runtime {
@@ -479,43 +455,6 @@ impl Shared {
         state.insert("total_succeeded_executions_count".to_owned(), sum(|pool| pool.succeeded).into());
         state.insert("total_errored_executions_count".to_owned(), sum(|pool| pool.errored).into());
         serde_json::Value::Object(state).to_string()
-    }
-}
-
-impl From<&Pool> for PoolSnapshot {
-    fn from(pool: &Pool) -> Self {
-        let counters = &pool.counters;
-        let active = counters.active.load(Ordering::Relaxed);
-        let succeeded = counters.succeeded.load(Ordering::Relaxed);
-        let errored = counters.errored.load(Ordering::Relaxed);
-        Self {
-            name: pool.config.name.clone(),
-            max_threads: pool.config.max_threads,
-            active_threads: active,
-            available_threads: (pool.config.max_threads as u64).saturating_sub(active),
-            buffered: pool.buffered(),
-            succeeded,
-            errored,
-            total: succeeded + errored,
-            empty: counters.empty.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl PoolSnapshot {
-    /// In GoodJob's own words for a process row.
-    fn as_scheduler(&self) -> serde_json::Value {
-        serde_json::json!({
-            "name": format!("GoodJob::Scheduler(queues={} max_threads={})", self.name, self.max_threads),
-            "queues": self.name,
-            "max_threads": self.max_threads,
-            "active_threads": self.active_threads,
-            "available_threads": self.available_threads,
-            "empty_executions_count": self.empty,
-            "errored_executions_count": self.errored,
-            "succeeded_executions_count": self.succeeded,
-            "total_executions_count": self.total,
-        })
     }
 }
 

@@ -26,9 +26,14 @@ module GoodJob
       @fetched = []
     end
 
-    # @return [Hash, nil] a claim as of {Native::Runtime#take}, for which the thread has a slot
+    # @return [Hash, nil] a claim as of {Native::Runtime#take}, for which the thread has a slot; nil: the leg is over. It may end with a job
+    #   that never came to use the slot: its lease was lost, its arguments are gone, it may not start yet.
     def next_claim
-      row = @fetched.shift and adopt(row)
+      row = @fetched.shift
+      return adopt(row) if row
+
+      let_go
+      nil
     end
 
     # Runs a job that has limits, or parks it.
@@ -49,15 +54,6 @@ module GoodJob
       end
     end
 
-    # For a job without limits: the leg is over.
-    def let_go
-      return unless @held
-
-      gate = @held
-      @held = nil
-      give_back([gate])
-    end
-
     # Gives back what is not run any more.
     def close
       return if @slots.forked?
@@ -69,6 +65,15 @@ module GoodJob
     end
 
     private
+
+    # Ends a leg: the slot is for others.
+    def let_go
+      return unless @held
+
+      gate = @held
+      @held = nil
+      give_back([gate])
+    end
 
     def give_back_fetched
       while (row = @fetched.shift)

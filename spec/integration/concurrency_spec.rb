@@ -231,6 +231,26 @@ RSpec.describe "Concurrency limits", :database, :integration do
       wait_until("the job to run", limit_seconds: 10) { unfinished_jobs.none? }
     end
 
+    it "go on when a job that was handed a slot turns out to be one whose arguments are gone" do
+      limited_job(perform_limit: 1, key: "cheese")
+      MouseJob.class_eval do
+        def perform(latch = nil)
+          SpecRun.record(self, "began")
+          Latch.new(latch).wait if latch
+        end
+      end
+      start_capsule(max_threads: 2)
+      wait_for_event(MouseJob.perform_later(latch.path), "began")
+      broken = MouseJob.perform_later
+      last = MouseJob.perform_later
+      wait_until("both to be parked") { GoodJob::Job.where.not(locked_at: nil).where(locked_by_id: nil).count == 2 }
+      gone = row(broken).serialized_params.merge("arguments" => [{ "_aj_globalid" => "gid://app/Gone/1" }])
+      GoodJob::Job.where(id: broken.job_id).update_all(serialized_params: gone)
+      latch.open
+      wait_until("all to have ended", limit_seconds: 10) { unfinished_jobs.none? }
+      expect([row(broken).error, row(last).status]).to match([/DeserializationError/, :succeeded])
+    end
+
     it "give back what was fetched for a slot that a job then keeps for long" do
       stub_const("GoodJob::Relay::FETCHED_AGE_MAX_S", 0.2)
       watched_job(perform_limit: 1)

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Most claims that a pool holds beyond its free threads.
 pub const PREFETCH_MAX: usize = 200;
-/// How much work per thread may lie in the buffer.
-const BUFFERED_WORK_PER_THREAD: Duration = Duration::from_millis(10);
+/// How long a pool whose threads are all busy would take to start what lies in its buffer.
+const BUFFERED_TIME: Duration = Duration::from_millis(10);
 /// Runs that take longer are never prefetched: one claim per free thread is fast enough, and a hoarded job would wait for nothing.
 const SHORT_RUN_MAX: Duration = Duration::from_millis(20);
 /// A new duration counts for 1/8 of the average when it is shorter, for 1/2 when it is longer: a pool is slow to believe that its
@@ -52,8 +52,9 @@ impl Pace {
         if u128::from(average_ns) >= SHORT_RUN_MAX.as_nanos() {
             return 0;
         }
-        let per_thread = BUFFERED_WORK_PER_THREAD.as_nanos() / u128::from(average_ns.max(1));
-        usize::try_from(per_thread).unwrap_or(PREFETCH_MAX).saturating_mul(threads).min(PREFETCH_MAX)
+        // Rounded for the pool as a whole: jobs of 11 ms are worth some claims in advance where there are several threads.
+        let started_meanwhile = BUFFERED_TIME.as_nanos() * threads as u128 / u128::from(average_ns.max(1));
+        usize::try_from(started_meanwhile).map_or(PREFETCH_MAX, |claims| claims.min(PREFETCH_MAX))
     }
 }
 
@@ -77,6 +78,13 @@ mod tests {
         assert_eq!(pace(&[Duration::from_micros(50); 4]).prefetch(5), PREFETCH_MAX);
         assert_eq!(pace(&[Duration::from_millis(1); 4]).prefetch(5), 50);
         assert_eq!(pace(&[Duration::ZERO]).prefetch(1), PREFETCH_MAX);
+    }
+
+    #[test]
+    fn the_pool_as_a_whole_starts_within_10_ms_what_it_holds() {
+        assert_eq!(pace(&[Duration::from_micros(10_400); 4]).prefetch(5), 4);
+        assert_eq!(pace(&[Duration::from_micros(19_900); 4]).prefetch(5), 2);
+        assert_eq!(pace(&[Duration::from_micros(10_400); 4]).prefetch(1), 0);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 module Bench
   # Adds jobs at even intervals, from this process, while others are at work.
   class Supply
-    INTERVAL_S = 0.02
+    # Between two of a steady stream: a longer one would make it a row of bursts, and their backlogs what is measured.
+    STREAM_INTERVAL_S = 0.005
+    # Between two looks at what still waits.
+    LOOK_INTERVAL_S = 0.02
 
     # @return [Integer] how many it has added
     attr_reader :added
@@ -24,7 +27,7 @@ module Bench
     # @return [void]
     def steadily(per_second, seconds)
       before = added
-      run(->(elapsed_s) { elapsed_s < seconds }) { |elapsed_s| before + (per_second * elapsed_s).round }
+      every(STREAM_INTERVAL_S, ->(elapsed_s) { elapsed_s < seconds }) { |elapsed_s| before + (per_second * elapsed_s).round }
     end
 
     # Keeps so many waiting.
@@ -32,22 +35,22 @@ module Bench
     # @yieldreturn [Integer] how many of those that it has added have ended
     # @return [void]
     def keep(waiting, going_on)
-      run(going_on) { yield + waiting }
+      every(LOOK_INTERVAL_S, going_on) { yield + waiting }
     end
 
     private
 
     # @yieldparam elapsed_s [Float]
     # @yieldreturn [Integer] how many should have been added by now
-    def run(going_on)
+    def every(interval_s, going_on)
       started = now
       turn = 0
       while going_on.call(now - started)
         missing = yield(now - started) - added
         add(missing) if missing.positive?
         # One that took too long is not made up for: what is missing comes with the next.
-        turn = [turn + 1, ((now - started) / INTERVAL_S).floor].max
-        pause = started + (turn * INTERVAL_S) - now
+        turn = [turn + 1, ((now - started) / interval_s).floor].max
+        pause = started + (turn * interval_s) - now
         sleep pause if pause.positive?
       end
     end

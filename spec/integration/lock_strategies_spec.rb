@@ -129,6 +129,12 @@ RSpec.describe "Lock strategies", :database, :integration do
 
     it "do for batches" do
       GlobalID.app ||= "spec"
+    it "do for a job that a caller performs" do
+      job = RecordJob.perform_later
+      expect(GoodJob::Job.perform_with_skip_locked(lock_id: SecureRandom.uuid)).to be_succeeded
+      expect([row(job).status, events(job)]).to eq [:succeeded, ["ran"]]
+    end
+
       stub_const("TellJob", Class.new(ActiveJob::Base) { def perform(batch, context) = SpecRun.record(self, "#{context[:event]} #{batch.jobs_finished?}") })
       batch = GoodJob::Batch.enqueue([RecordJob.new], on_finish: "TellJob")
       start_capsule

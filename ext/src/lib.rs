@@ -39,6 +39,8 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     class.define_method("finish", method!(Runtime::finish, 2))?;
     class.define_method("drain", method!(Runtime::drain, 0))?;
     class.define_method("stop", method!(Runtime::stop, 1))?;
+    class.define_method("look", method!(Runtime::look, 2))?;
+    class.define_method("note_vitals", method!(Runtime::note_vitals, 1))?;
     class.define_method("snapshot", method!(Runtime::snapshot, 0))?;
     class.define_method("next_event", method!(Runtime::next_event, 0))?;
     class.define_method("answer_pulse", method!(Runtime::answer_pulse, 0))?;

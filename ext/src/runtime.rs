@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use good_job_core::config::RawConfig;
+use good_job_core::job::Moment;
 use good_job_core::outcome::{Outcome, RawOutcome};
 use good_job_core::runtime::{Fetched, Taken};
 use good_job_core::wait_queue::QueueClosed;
@@ -135,6 +136,16 @@ impl Runtime {
         gvl::wait(ruby, |wake| core.wait_until_stopped(wake, None), |wake| core.interrupt_wait_until_stopped(wake))?;
         core.join();
         Ok(unsaved == 0)
+    }
+
+    pub(crate) fn look(ruby: &Ruby, this: &Self, queue: Option<String>, at_us: Option<i64>) -> Result<Option<bool>, Error> {
+        Ok(this.core(ruby)?.look(queue.as_deref(), at_us.map(Moment)))
+    }
+
+    pub(crate) fn note_vitals(ruby: &Ruby, this: &Self, vitals: Value) -> Result<(), Error> {
+        let core = this.core(ruby)?;
+        core.note_vitals(convert::from_ruby(ruby, vitals, "note_vitals")?);
+        Ok(())
     }
 
     pub(crate) fn snapshot(ruby: &Ruby, this: &Self) -> Result<Value, Error> {

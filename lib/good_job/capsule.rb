@@ -1,8 +1,10 @@
 # frozen_string_literal: true
 
+require "time"
 require "good_job/capsule/chores"
 require "good_job/capsule/crew"
 require "good_job/capsule/launch"
+require "good_job/capsule/tracker"
 
 module GoodJob
   # Everything that one process owns to run jobs: the runtime, the crew of threads that run what it claims, one thread that listens to
@@ -112,6 +114,30 @@ module GoodJob
       @runtime&.process_id || @process_id
     end
 
+    # @return [Tracker] who this process is to others
+    def tracker
+      @tracker ||= Tracker.new(self)
+    end
+
+    # Says that there is a job: free threads look for it. Like an announcement, but in this process only.
+    # @param job_state [Hash, nil] its `queue_name` and `scheduled_at`, as an announcement or {Job#job_state} has them; nil: whatever it is
+    # @return [Boolean, nil] whether a pool takes from the queue; nil: no thread is free, or nothing is claimed
+    def create_thread(job_state = nil)
+      return unless running?
+
+      queue_name, scheduled_at = job_state.to_h.symbolize_keys.values_at(:queue_name, :scheduled_at)
+      scheduled_at = Time.parse(scheduled_at) if scheduled_at.is_a?(String)
+      @runtime.look(queue_name&.to_s, scheduled_at && (scheduled_at.to_r * 1_000_000).round)
+    end
+
+    # Lets the application's other threads go before those that run jobs, or not.
+    # @param lower [Boolean, nil] nil: as configured
+    def lower_thread_priority=(lower)
+      leave_parent
+      @lower_thread_priority = lower
+      @mutex.synchronize { @crew&.low_priority = low_priority? }
+    end
+
     # @return [Hash, nil] see {Native::Runtime#snapshot}; nil before the start
     def snapshot
       leave_parent
@@ -154,9 +180,13 @@ module GoodJob
       @runtime.pools.each { |pool| tell_of("scheduler_create_pool", performer_name: pool[:name], max_threads: pool[:max_threads]) }
       @slots = Slots.new(@runtime.process_id)
       queues = Native.parse_queues(configuration.queues).map { |pool| pool.fetch(:queues) }
-      @crew = Crew.new(@runtime, slots: @slots, queues: queues, low_priority: configuration.lower_thread_priority).start
+      @crew = Crew.new(@runtime, slots: @slots, queues: queues, low_priority: low_priority?).start
       @cron = start_cron
       shut_down_at_exit
+    end
+
+    def low_priority?
+      @lower_thread_priority.nil? ? configuration.lower_thread_priority : @lower_thread_priority
     end
 
     def start_cron
@@ -189,7 +219,11 @@ module GoodJob
     end
 
     def hear(event)
-      event[:name] == "ripe_batches" ? @chores.advance(event[:batch_ids]) : RuntimeEvents.handle(event)
+      case event[:name]
+      when "vitals_wanted" then return @runtime.note_vitals(GoodJob::Process.vitals)
+      when "ripe_batches" then @chores.advance(event[:batch_ids])
+      else RuntimeEvents.handle(event)
+      end
       @observer&.call(event)
     rescue StandardError => e
       GoodJob.report_error(e)

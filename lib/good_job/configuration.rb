@@ -6,6 +6,9 @@ module GoodJob
   # All settings, read once and frozen: explicit options, then config.good_job, then the environment, then defaults. The table of them
   # is {OPTIONS}; each has a reader of its name.
   class Configuration
+    # Threads that use the database beside those that run jobs.
+    UTILITY_THREADS = 2
+
     OPTIONS.each { |option| define_method(option.name) { @values.fetch(option.name) } }
 
     # @param explicit [Hash{Symbol => Object}] what the command line or a caller says
@@ -33,6 +36,21 @@ module GoodJob
       settings.respond_to?(:good_job) ? settings.good_job.to_h : {}
     end
 
+    # What a process with these settings would have: a thread for each place in a pool, and two more that use the database, for cron and for
+    # batches.
+    # @param warn [Boolean] whether to log it if Active Record's pool of connections is smaller
+    # @return [Integer]
+    def self.total_estimated_threads(warn: false)
+      configuration = GoodJob.configuration
+      total = UTILITY_THREADS + Native.parse_queues(configuration.queues).sum { |pool| pool[:max_threads] || configuration.max_threads }
+      connections = BaseRecord.connection_pool.size if warn
+      if connections && connections < total
+        LogSubscriber.log(:warn, "GoodJob has #{total} threads that use the database, but there are only #{connections} connections: raise `pool` " \
+                                 "in config/database.yml, or have fewer threads.")
+      end
+      total
+    end
+
     # @param string [String, nil] one pool's queues
     # @return [Hash] see {Native.parse_queues}
     # @raise [ArgumentError] it makes no sense, or is several pools
@@ -53,6 +71,17 @@ module GoodJob
     # @return [Boolean] whether this mode runs jobs inside the application's own processes
     def async?
       ASYNC_MODES.include?(execution_mode)
+    end
+
+    # Nothing is left to be checked: a wrong setting is an ArgumentError of {#initialize}.
+    # @return [true]
+    def validate!
+      true
+    end
+
+    # @return [Boolean] whether this process serves web requests, or a web server is loading it
+    def in_webserver?
+      WebServer.around?
     end
 
     # @return [Integer, nil] µs; nil: no polling

@@ -44,14 +44,36 @@ module GoodJob
         end
       end
 
+      # To be asked once, when what runs jobs is started: no job pays for a question that nobody has.
+      # @return [#call, nil] see {Worker#initialize}; nil: nobody listens
+      def teller_of_runs
+        method(:finished_job_task) if listening?("finished_job_task.good_job")
+      end
+
       private
+
+      # What was cut short has no result, and what was given back unstarted was no task.
+      def finished_job_task(run, error)
+        state = run.outcome[:state]
+        return if %w[parked unstarted].include?(state)
+
+        retried_job = job_of(run.claim.merge(active_job_id: run.job_id)) if run.retried?
+        result = ExecutionResult.of(run, retried_job: retried_job) unless state == "interrupted"
+        tell("finished_job_task.good_job", { result: result, error: error, time: Time.current })
+      rescue StandardError => e
+        GoodJob.report_error(e)
+      end
+
+      def job_of(attributes)
+        Job.instantiate(attributes.slice(*JOB_COLUMNS).stringify_keys)
+      end
 
       def listening?(name)
         ActiveSupport::Notifications.notifier.listening?(name)
       end
 
       def performing(run)
-        job = Job.instantiate(run.attributes.slice(*JOB_COLUMNS).stringify_keys)
+        job = job_of(run.attributes)
         { job: job, execution: job, process_id: ::Process.pid, thread_name: Thread.current.name }
       end
 

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "good_job/inline/attempt"
+
 module GoodJob
   # Runs jobs in the caller's thread, on the application's connection and by the caller's clock: the mode for tests and consoles.
   class Inline
@@ -109,39 +111,10 @@ module GoodJob
 
     # @return [Boolean] whether the job is due again
     def perform(claim)
-      run = Run.new(claim)
-      started_at = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond)
-      begin
-        Events.perform_job(run) { run.perform { |params| ActiveJob::Base.execute(params) } }
-      ensure
-        stored = store(run, ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond) - started_at)
-      end
-      LogSubscriber.performed(run.job_id)
-      advance_batches(stored)
-      raise run.unhandled_error if run.unhandled_error
+      attempt = Attempt.new(claim, @process_id).perform
+      raise attempt.run.unhandled_error if attempt.run.unhandled_error
 
-      stored.any? { |row| row["due"] }
-    end
-
-    def advance_batches(stored)
-      stored.flat_map { |row| row.values_at("batch_id", "batch_callback_id") }.compact.each { |id| Batch::Progress.advance(id) }
-    end
-
-    # An application's transaction that the job's error has aborted stores nothing; the error that matters is the job's.
-    def store(run, duration_us)
-      Statements.run("finish_inline", finish_binds(run, Native.transition(run.outcome), duration_us)).to_a
-    rescue ActiveRecord::StatementInvalid => e
-      raise run.unhandled_error || e
-    end
-
-    def finish_binds(run, transition, duration_us)
-      next_time = transition[:scheduled_at]
-      [
-        run.job_id, @process_id, Time.current, duration_us, *transition.values_at(:action, :error, :error_event),
-        Statements.array(transition[:error_backtrace]), transition[:record_execution],
-        transition[:serialized_params], next_time && Time.at(0, next_time, :microsecond), *transition.values_at(:queue_name, :priority),
-        Statements.array(transition[:labels])
-      ]
+      attempt.due?
     end
 
     # The job as it was inserted, in the form of {Native::Runtime#take}.
@@ -164,7 +137,7 @@ module GoodJob
       binds = [@process_id, Time.current, job_id, include, exclude, queues[:ordered_queues] || false]
       binds.concat(paused.map { |names| Statements.array(names) })
       row = Statements.run("claim_inline", binds).first
-      row&.symbolize_keys&.merge(stamped: true, labels: Statements.list(row["labels"]))
+      row && Attempt.claim(row)
     end
   end
 end

@@ -80,6 +80,16 @@ module GoodJob
     #   @param timeout_us [Integer, nil] nil: as long as it takes
     #   @return [Boolean] false: some outcomes could not be saved in time
     #
+    # @!method look(queue_name, scheduled_at)
+    #   Says that there is a job, as an announcement does, but to this process only.
+    #   @param queue_name [String, nil] nil: any
+    #   @param scheduled_at [Integer, nil] nil: now
+    #   @return [Boolean, nil] whether a pool takes from the queue; nil: no thread is free, or nothing is claimed
+    #
+    # @!method note_vitals(vitals)
+    #   Says how the process is doing, for its row; wanted whenever {#next_event} says `vitals_wanted`.
+    #   @param vitals [Hash] what becomes part of the row's state
+    #
     # @!method snapshot
     #   @return [Hash] `{state: "new" | "starting" | "running" | "draining" | "closing" | "flushing" | "stopped",
     #     connected: Boolean, listening: Boolean,

@@ -11,6 +11,7 @@ module GoodJob
         when "unavailable" then unavailable(event)
         when "reconnected" then LogSubscriber.log(:info, "GoodJob is connected to Postgres again (#{event[:connection]}).")
         when "listening" then Events.tell("notifier_listen.good_job", {})
+        when "unlistened" then Events.tell("notifier_unlisten.good_job", {})
         when "notified" then Events.tell("notifier_notified.good_job", payload: event[:payload])
         when "cleaned" then cleaned(event)
         when "lost_lease" then lost_lease(event)

@@ -40,6 +40,12 @@ module GoodJob
         @preloading_pid == ::Process.pid
       end
 
+      # Unlike {.serving?}, this is known while the application is being loaded, and in every mode.
+      # @return [Boolean] whether a web server is what this process runs in, as far as can be seen from here or was seen before
+      def around?(stack = CallStack.new)
+        @around ||= serving? || stack.server? || stack.request?
+      end
+
       # This process serves from now on.
       def serve
         @serving_pid = ::Process.pid

@@ -22,7 +22,8 @@ module GoodJob
     # @param slots [Slots]
     # @param queues [Hash] of the pool, see {Native.parse_queues}
     # @param on_end [#call] called with this worker when its thread ends
-    def initialize(runtime:, slots:, queues:, pool_index:, name:, low_priority:, on_end:)
+    # @param on_run_end [#call, nil] called with each run that has ended, and with what it raised that no job may raise
+    def initialize(runtime:, slots:, queues:, pool_index:, name:, low_priority:, on_end:, on_run_end: nil)
       @runtime = runtime
       @slots = slots
       @queues = queues
@@ -30,6 +31,7 @@ module GoodJob
       @name = name
       @low_priority = low_priority
       @on_end = on_end
+      @on_run_end = on_run_end
     end
 
     # The thread begins with the mask of the one that made it: not even a kill before its first step goes unnoticed.
@@ -40,6 +42,11 @@ module GoodJob
       @thread.priority = LOW_PRIORITY if @low_priority
       @thread.report_on_exception = false
       self
+    end
+
+    # @param low [Boolean] whether the application's other threads go first
+    def low_priority=(low)
+      @thread.priority = low ? LOW_PRIORITY : 0
     end
 
     # @return [Boolean] whether a long job should come to an end
@@ -106,6 +113,13 @@ module GoodJob
     ensure
       @run = nil
       @runtime.finish(claim[:lease], run.outcome)
+      tell_of_end(run) if @on_run_end
+    end
+
+    def tell_of_end(run)
+      error = @raised
+      @raised = nil
+      @on_run_end.call(run, error)
     end
 
     def relay
@@ -118,6 +132,7 @@ module GoodJob
       end
       LogSubscriber.performed(run.job_id)
     rescue Exception => e # rubocop:disable Lint/RescueException -- an exception that no job may handle ends the run, not the thread
+      @raised = e if @on_run_end
       GoodJob.report_error(e)
     end
   end

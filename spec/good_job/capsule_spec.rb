@@ -151,4 +151,119 @@ RSpec.describe GoodJob::Capsule, :database do
     enqueue { ActiveRecord::Base.connection_pool.active_connection? ? :connected : :free }
     expect(MouseJob.inbox.pop).to eq :free
   end
+
+  describe "lower_thread_priority=" do
+    let(:configuration) { GoodJob::Configuration.new({ max_threads: 1, lower_thread_priority: false }, rails: {}, env: {}) }
+
+    def priority_of_a_run
+      MouseJob.perform_later("ACTION")
+      MouseJob.inbox.pop
+    end
+
+    it "lets the application's threads go first, or as configured: before the start, while jobs run, and for a thread that replaces another" do
+      MouseJob.const_set(:ACTION, -> { Thread.current.priority })
+      capsule.lower_thread_priority = true
+      capsule.start
+      expect(priority_of_a_run).to eq(-3)
+      killed = capsule.workers.each(&:kill)
+      wait_until { (capsule.workers & killed).empty? && capsule.workers.any?(&:alive?) }
+      expect(priority_of_a_run).to eq(-3)
+      capsule.lower_thread_priority = nil
+      expect(priority_of_a_run).to eq 0
+    end
+  end
+
+  it "tells whoever listened at its start of each run that has ended, with what became of it" do
+    told = Thread::Queue.new
+    subscriber = ActiveSupport::Notifications.subscribe("finished_job_task.good_job") { |*, payload| told << payload }
+    MouseJob.retry_on(IOError, wait: 60, attempts: 2)
+    capsule.start
+    enqueue { GoodJob::Job.find(job_id).executions_count > 1 ? :second : raise(NoMemoryError, "full") }
+    expect(told.pop).to match(result: nil, error: be_a(NoMemoryError), time: be_within(60).of(Time.current))
+    expect(told.pop).to include(error: nil, result: be_a(GoodJob::ExecutionResult).and(be_succeeded))
+    MouseJob.const_set(:WET, -> { raise IOError, "wet" })
+    job = MouseJob.perform_later("WET")
+    expect(told.pop[:result]).to have_attributes(handled_error: be_a(IOError), error_event: :retried, retried?: true,
+                                                 retried_job: have_attributes(id: job.job_id))
+  ensure
+    ActiveSupport::Notifications.unsubscribe(subscriber)
+  end
+
+  it "tells that it listens, and at the end that it does not any more" do
+    told = Thread::Queue.new
+    log = StringIO.new
+    GoodJob.logger = Logger.new(log)
+    names = %w[notifier_listen.good_job notifier_unlisten.good_job]
+    subscribers = names.map { |name| ActiveSupport::Notifications.subscribe(name) { |event, *| told << event } }
+    capsule.start
+    expect(told.pop).to eq "notifier_listen.good_job"
+    expect(capsule.snapshot[:listening]).to be true
+    capsule.shutdown
+    expect(told.size.positive? && told.pop).to eq "notifier_unlisten.good_job"
+    expect(log.string).to match(/Notifier subscribed with LISTEN.*Notifier unsubscribed with UNLISTEN/m)
+  ensure
+    subscribers&.each { |subscriber| ActiveSupport::Notifications.unsubscribe(subscriber) }
+  end
+
+  describe "its tracker" do
+    it "knows the id and the row of the process, and an id for jobs that the process claims by itself" do
+      expect(capsule.tracker.record).to be_nil
+      capsule.start
+      wait_until { capsule.tracker.record }
+      expect(capsule.tracker).to have_attributes(process_id: capsule.process_id, record: GoodJob::Process.first)
+      expect(capsule.tracker.id_for_lock).to match(/\A\h{8}-/).and(satisfy { |id| id != capsule.process_id })
+    end
+  end
+
+  describe "create_thread" do
+    let(:configuration) do
+      GoodJob::Configuration.new({ queues: "mice:1", enable_listen_notify: false, poll_interval: -1 }, rails: {}, env: {})
+    end
+
+    # It has looked once, and hears nothing of what is enqueued.
+    def start_deaf
+      capsule.start
+      wait_until { capsule.snapshot[:pools].first[:empty].positive? }
+    end
+
+    def enqueue_unheard(**options)
+      MouseJob.set(queue: "mice", **options).perform_later
+    end
+
+    it "has a free thread look for a job that nobody announced" do
+      start_deaf
+      enqueue_unheard
+      expect(capsule.create_thread({ queue_name: "mice" })).to be true
+      expect(MouseJob.inbox.pop).to eq :ran
+      enqueue_unheard
+      wait_until { capsule.create_thread }
+      expect(MouseJob.inbox.pop).to eq :ran
+    end
+
+    it "has a thread look when the job is due" do
+      start_deaf
+      at = 0.5.seconds.from_now
+      [at, at.iso8601(6)].each do |time|
+        enqueue_unheard(wait_until: at)
+        expect(capsule.create_thread({ "queue_name" => "mice", "scheduled_at" => time })).to be true
+        expect(MouseJob.inbox.pop).to eq :ran
+      end
+    end
+
+    it "says where no pool takes from the queue, no thread is free, or nothing is claimed" do
+      expect(capsule.create_thread).to be_nil
+      start_deaf
+      expect(capsule.create_thread({ queue_name: "rats" })).to be false
+      MouseJob.const_set(:ACTION, lambda {
+        MouseJob.inbox << :started
+        Thread.stop
+      })
+      MouseJob.set(queue: "mice").perform_later("ACTION")
+      capsule.create_thread
+      MouseJob.inbox.pop
+      expect(capsule.create_thread({ queue_name: "mice" })).to be_nil
+      capsule.shutdown(timeout: 0)
+      expect(capsule.create_thread).to be_nil
+    end
+  end
 end

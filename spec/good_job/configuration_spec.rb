@@ -158,4 +158,45 @@ RSpec.describe GoodJob::Configuration do
   it "is frozen" do
     expect(configuration).to be_frozen
   end
+
+  it "is valid where it exists at all" do
+    expect(configuration.validate!).to be true
+    expect { configuration({ execution_mode: :sometimes }).validate! }.to raise_error(ArgumentError, /execution_mode/)
+  end
+
+  describe "total_estimated_threads", :database do
+    before { GoodJob.configuration = configuration({ queues: "mice:2;elephants;*:#{many}", max_threads: 4 }) }
+
+    after do
+      GoodJob.configuration = nil
+      GoodJob.logger = GoodJob::DEFAULT_LOGGER
+    end
+
+    let(:many) { 1 }
+
+    def warning
+      log = StringIO.new
+      GoodJob.logger = Logger.new(log)
+      described_class.total_estimated_threads
+      expect(log.string).to be_empty
+      described_class.total_estimated_threads(warn: true)
+      log.string
+    end
+
+    it "is the sum of all pools' threads and two more" do
+      expect(described_class.total_estimated_threads).to eq 9
+    end
+
+    it "gives no warning where there are connections for all" do
+      expect(warning).to be_empty
+    end
+
+    context "with more threads than connections" do
+      let(:many) { ActiveRecord::Base.connection_pool.size }
+
+      it "gives a warning, if told to" do
+        expect(warning).to include "GoodJob has #{many + 8} threads that use the database, but there are only #{many} connections"
+      end
+    end
+  end
 end

@@ -31,6 +31,24 @@ RSpec.describe GoodJob::WebServer do
     expect(stack("config/environment.rb").server?).to be false
   end
 
+  describe "around?" do
+    after { described_class.instance_variables.each { |name| described_class.remove_instance_variable(name) } }
+
+    it "knows a web server by what loads the application or answers a request, and remembers that" do
+      expect(described_class.around?(stack("config/environment.rb", "rails/commands.rb"))).to be false
+      expect(described_class.around?(stack("puma/thread_pool.rb", "puma/request.rb"))).to be true
+      expect(described_class.around?(stack("config/environment.rb"))).to be true
+    end
+
+    it "knows one that loads the application, and one that has begun to serve" do
+      expect(described_class.around?(stack("config.ru", "puma/cluster.rb"))).to be true
+      described_class.remove_instance_variable(:@around)
+      allow(GoodJob::Async).to receive(:start)
+      described_class.serve
+      expect(described_class.around?(stack("lib/good_job/cron.rb"))).to be true
+    end
+  end
+
   describe "watching" do
     before { allow(GoodJob::Async).to receive(:start) }
 

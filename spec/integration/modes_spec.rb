@@ -51,6 +51,13 @@ RSpec.describe "Modes of execution", :database, :integration do
     end
   end
 
+  it "are not asked when a process wants to know whether it runs in a web server" do
+    script = runner("puts %(in a web server: \#{GoodJob.configuration.in_webserver?})", mode: "async_all")
+    expect(script.wait).to be_success
+    expect(script.output).to include "in a web server: false"
+    expect(get(puma(env: { "GOOD_JOB_EXECUTION_MODE" => "external" }), "/in_webserver").body).to eq "true"
+  end
+
   describe "async in Puma, without a hook in puma.rb" do
     it "runs jobs in the one process of single mode" do
       server = puma

@@ -1,10 +1,11 @@
 -- What:   writes how one run in the inline mode ended: finishes, retries, gives back or deletes the job, and records the attempt.
--- Who:    inline.rb, on the application's connection.
+-- Who:    inline/attempt.rb, on the application's connection.
 -- Params: $1 uuid job   $2 uuid by whom it is held   $3 timestamp the caller's now   $4 int8 duration in µs
 --         $5 text what happens: "finish", "retry", "release" or "delete"   $6 text error   $7 int2 error_event
 --         $8 text backtrace, an array literal   $9 bool whether to insert an execution row
 --         $10 text serialized_params of the next attempt (JSON), NULL: everything as it was   $11 timestamp its scheduled_at, NULL: now
 --         $12 text its queue_name   $13 int4 its priority   $14 text its labels, an array literal
+--         $15 timestamp locked_at of the claim, or NULL: the caller holds the job once at a time, and need not tell one claim from another
 -- Answer: the job's id, whether it is due again, and the batches that its end may concern; no row when somebody else holds the job.
 -- Index:  primary key; index_good_job_executions_on_active_job_id_and_created_at
 -- Form:   `held` reads the row as it was, for the execution row. A job of a cron entry, and one that failed in a batch, are finished
@@ -15,6 +16,7 @@ WITH held AS MATERIALIZED (
               THEN 'finish' ELSE $5::text END AS action
   FROM {jobs} AS job
   WHERE job.id = $1::uuid AND job.locked_by_id IS NOT DISTINCT FROM $2::uuid
+    AND ($15::timestamp IS NULL OR job.locked_at = $15::timestamp)
   FOR UPDATE
 ),
 deleted AS (

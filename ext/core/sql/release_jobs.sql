@@ -1,5 +1,5 @@
 -- What:   gives claims back that never started: each job becomes exactly what it was before the claim.
--- Who:    postgres/store.rs: buffered claims at a drain, or past their time.
+-- Who:    postgres/store.rs: buffered claims at a drain, or past their time; inline/attempt.rb, for a job that a callback kept from running.
 -- Params: $1 uuid the process that holds the leases; $2 uuid[] job; $3 timestamp[] claim token;
 --         $4 timestamptz[] performed_at before the claim; $5 int4[] executions_count before the claim
 --         $6 bool[] whether the job had been rescued before it was on record as started (rescue_jobs.sql)

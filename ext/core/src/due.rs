@@ -1,7 +1,7 @@
 //! What the listener tells the scheduler: that a job will be due sooner than it knows.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -63,7 +63,7 @@ impl DatabaseClock {
     pub fn now(&self) -> Moment {
         match *self.reading.lock().unwrap_or_else(PoisonError::into_inner) {
             Some((moment, read_at)) => Moment(moment.0 + micros(read_at.elapsed())),
-            None => Moment(micros(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())),
+            None => Moment::here(),
         }
     }
 }

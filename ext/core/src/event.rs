@@ -9,7 +9,7 @@ use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
 
 /// Most events that wait for a reader; the oldest go first, and the next event read says how many went.
 pub const EVENTS_MAX: usize = 1_000;
-/// Above so many, notifications are not told: a flood of them must not wash away a lost lease.
+/// Above so many, notifications and questions are not told: a flood of them must not wash away a lost lease.
 const NOTIFIED_BELOW: usize = EVENTS_MAX / 2;
 
 /// One thing that happened.
@@ -42,6 +42,13 @@ pub enum Event {
         /// The channel.
         channel: String,
     },
+    /// LISTEN has been taken back, since there will be no more claims.
+    Unlistened {
+        /// The channel.
+        channel: String,
+    },
+    /// It is time for the caller to say how its process is doing: [`crate::Runtime::note_vitals`].
+    VitalsWanted,
     /// A notification arrived.
     Notified {
         /// As sent.
@@ -108,7 +115,7 @@ impl Events {
     /// Tells. Never waits: when nobody reads, the oldest event makes room.
     pub fn tell(&self, event: Event) {
         let mut event = event;
-        if matches!(event, Event::Notified { .. }) && self.waiting.level().buffered >= NOTIFIED_BELOW {
+        if matches!(event, Event::Notified { .. } | Event::VitalsWanted) && self.waiting.level().buffered >= NOTIFIED_BELOW {
             self.skipped.fetch_add(1, Ordering::Relaxed);
             return;
         }

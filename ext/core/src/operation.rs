@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::batches::Touched;
 use crate::completion::Completion;
-use crate::due::{DatabaseClock, Sooner};
+use crate::due::DatabaseClock;
 use crate::event::{Event, Events};
 use crate::job::Moment;
 use crate::pauses::PauseBoard;
@@ -50,7 +50,6 @@ struct Operation {
     finish: Arc<Link>,
     heartbeat: Arc<Heartbeat>,
     listener: Arc<Listener>,
-    sooner: Arc<Sooner>,
     batches: Arc<BatchWatch>,
     /// `None`: nothing can be paused.
     pauses: Option<Arc<PauseWatch>>,
@@ -84,7 +83,6 @@ impl Operation {
         let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&complaints), ears));
         let listen = link("listen", ears);
         let clock = Arc::new(DatabaseClock::default());
-        let sooner = Arc::new(Sooner::default());
         let heartbeat = Arc::new(Heartbeat {
             store: Arc::clone(&store),
             link: Arc::clone(&listen),
@@ -100,7 +98,7 @@ impl Operation {
             pools: shared.pools.clone(),
             link: Arc::clone(&listen),
             heard: AsyncMutex::new(heard),
-            sooner: Arc::clone(&sooner),
+            sooner: Arc::clone(&shared.sooner),
             clock,
             touched: Arc::clone(&touched),
             pauses: Arc::clone(&board),
@@ -121,7 +119,7 @@ impl Operation {
             .config
             .pauses
             .then(|| Arc::new(PauseWatch { pools: shared.pools.clone(), store: Arc::clone(&store), link: Arc::clone(&claim), board }));
-        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, sooner, batches, pauses }
+        Self { shared: Arc::clone(shared), store, listen, claim, finish, heartbeat, listener, batches, pauses }
     }
 
     async fn run(self) {
@@ -192,6 +190,7 @@ impl Operation {
         let claimers = self.start_claimers();
         let completer = self.start_completer();
         let others = self.start_others();
+        let listener = self.shared.config.listen.then(|| self.start_listener());
 
         reached(&mut phase, Phase::Draining).await;
         for claimer in claimers {
@@ -201,6 +200,10 @@ impl Operation {
         self.end_unfinished_runs();
         self.shared.advance_to(Phase::Flushing);
         let _ = completer.await;
+        if let Some(mut listener) = listener {
+            let _ = tokio::time::timeout(FAREWELL, &mut listener).await;
+            listener.abort();
+        }
 
         others.iter().for_each(JoinHandle::abort);
         let _ = tokio::time::timeout(Duration::from_secs(1), self.batches.run_once()).await;
@@ -255,7 +258,7 @@ impl Operation {
             pools: self.shared.pools.clone(),
             store: Arc::clone(&self.store),
             link: Arc::clone(&self.claim),
-            sooner: Arc::clone(&self.sooner),
+            sooner: Arc::clone(&self.shared.sooner),
             refresh: self.shared.config.poll_interval,
         });
         let rescuer = Arc::new(Rescuer {
@@ -272,9 +275,9 @@ impl Operation {
             in_flight: Arc::clone(&self.shared.in_flight),
             events: Arc::clone(&self.shared.events),
         });
-        let (heartbeat, listener, batches) = (Arc::clone(&self.heartbeat), Arc::clone(&self.listener), Arc::clone(&self.batches));
+        let (heartbeat, batches) = (Arc::clone(&self.heartbeat), Arc::clone(&self.batches));
         let phase = || self.shared.phase.subscribe();
-        let (scheduler_phase, rescuer_phase, listener_phase, batches_phase) = (phase(), phase(), phase(), phase());
+        let (scheduler_phase, rescuer_phase, batches_phase) = (phase(), phase(), phase());
         let mut others = vec![
             self.supervise("heartbeat", move || Arc::clone(&heartbeat).run()),
             self.supervise("scheduler", move || Arc::clone(&scheduler).run(scheduler_phase.clone())),
@@ -302,10 +305,13 @@ impl Operation {
             let phase = phase();
             others.push(self.supervise("pause watch", move || Arc::clone(&pauses).run(phase.clone())));
         }
-        if self.shared.config.listen {
-            others.push(self.supervise("listener", move || Arc::clone(&listener).run(listener_phase.clone())));
-        }
         others
+    }
+
+    fn start_listener(&self) -> JoinHandle<()> {
+        let listener = Arc::clone(&self.listener);
+        let phase = self.shared.phase.subscribe();
+        self.supervise("listener", move || Arc::clone(&listener).run(phase.clone()))
     }
 
     /// A run that nobody has finished by now was cut short.

@@ -1,6 +1,6 @@
 //! A pool: queues, a number of threads, and the hand-off between the claimer that fills it and the threads that empty it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,20 @@ pub struct Counters {
     pub empty: AtomicU64,
     /// Runs under way.
     pub active: AtomicU64,
+    /// When a claim last looked, in µs since the Unix epoch; 0: never.
+    looked_at: AtomicI64,
+    /// How many runs had ended when somebody last asked, and when somebody first saw so many, as above. A run itself notes no time.
+    seen: AtomicU64,
+    seen_at: AtomicI64,
+}
+
+/// When a pool last did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// When a run was last seen to have ended.
+    pub ran_at: Option<Moment>,
+    /// When a claim last looked for jobs.
+    pub looked_at: Option<Moment>,
 }
 
 impl Pool {
@@ -144,6 +158,7 @@ impl Pool {
 
     /// Takes note of what a claim statement found.
     pub fn claimed(&self, walk: &Walk, claims: &[Claim], demand: Demand, took: Duration) {
+        self.counters.looked_at.store(Moment::here().0, Ordering::Relaxed);
         if claims.is_empty() {
             self.counters.empty.fetch_add(1, Ordering::Relaxed);
         }
@@ -252,6 +267,22 @@ impl Pool {
         self.counters.active.fetch_sub(1, Ordering::Relaxed);
         let counter = if errored { &self.counters.errored } else { &self.counters.succeeded };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// When it last did something, as far as earlier calls could see. For one caller, who asks now and then.
+    pub fn activity(&self, now: Moment) -> Activity {
+        let Counters { succeeded, errored, looked_at, seen, seen_at, .. } = &self.counters;
+        let ended = succeeded.load(Ordering::Relaxed) + errored.load(Ordering::Relaxed);
+        if seen.swap(ended, Ordering::Relaxed) != ended {
+            seen_at.store(now.0, Ordering::Relaxed);
+        }
+        let moment = |at: &AtomicI64| Some(Moment(at.load(Ordering::Relaxed))).filter(|at| at.0 != 0);
+        Activity { ran_at: moment(seen_at), looked_at: moment(looked_at) }
+    }
+
+    /// Whether it has a thread that runs no job.
+    pub fn has_free_thread(&self) -> bool {
+        self.counters.active.load(Ordering::Relaxed) < self.config.max_threads as u64
     }
 
     /// Takes note of a claim that a thread took and did not run.

@@ -10,11 +10,13 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tokio::sync::{watch, Notify};
 use uuid::Uuid;
 
 use crate::completion::{Completion, Stamp, Unsaved};
 use crate::config::{Config, RawConfig};
+use crate::due::Sooner;
 use crate::error::Error;
 use crate::event::{Event, Events};
 use crate::in_flight::{InFlight, Run};
@@ -25,7 +27,7 @@ use crate::outcome::Outcome;
 use crate::phase::Phase;
 use crate::pool::{Pool, BUFFER_AGE_MAX};
 use crate::pulse::Pulse;
-use crate::snapshot::{PoolSnapshot, Snapshot};
+use crate::snapshot::{PoolSnapshot, Snapshot, Vitals};
 use crate::transition::{decide, Transition};
 use crate::wait_queue::{QueueClosed, WaitQueue, Waited, Wake};
 
@@ -49,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) abandoned: Notify,
     pub(crate) listening: Arc<AtomicBool>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) sooner: Arc<Sooner>,
+    pub(crate) vitals: Vitals,
     /// Closed when the thread has ended.
     stopped: WaitQueue<()>,
 }
@@ -135,6 +139,8 @@ impl Runtime {
             abandoned: Notify::new(),
             listening: Arc::default(),
             pulse: Arc::default(),
+            sooner: Arc::default(),
+            vitals: Vitals::default(),
             stopped: WaitQueue::default(),
         };
         Ok(Self { shared: Arc::new(shared), thread: Mutex::default() })
@@ -387,6 +393,31 @@ impl Runtime {
         self.shared.pulse.interrupt(wake);
     }
 
+    /// Somebody says that there is a job: in this queue, or in any; due then, or now. Like an announcement, but for this process only.
+    /// `Some(true)`: a thread is free for it, or will be called; `Some(false)`: no pool takes from the queue; `None`: none is free, or
+    /// nothing is claimed.
+    pub fn look(&self, queue: Option<&str>, at: Option<Moment>) -> Option<bool> {
+        if !matches!(*self.shared.phase.borrow(), Phase::Starting | Phase::Running) {
+            return None;
+        }
+        let pools: Vec<_> = self.shared.pools.iter().filter(|pool| queue.is_none() || pool.config.queues.matches(queue)).collect();
+        if pools.is_empty() {
+            return Some(false);
+        }
+        if let Some(delay) = at.and_then(|at| at.delay_from(Moment::here())) {
+            self.shared.sooner.tell(delay);
+            return Some(true);
+        }
+        let is_free = pools.iter().any(|pool| pool.has_free_thread());
+        pools.iter().for_each(|pool| pool.wake());
+        is_free.then_some(true)
+    }
+
+    /// Takes note of what the caller says of its process, for the process's row: [`Event::VitalsWanted`].
+    pub fn note_vitals(&self, said: Map<String, Value>) {
+        self.shared.vitals.note(said);
+    }
+
     /// How things stand.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot()
@@ -445,16 +476,21 @@ impl Shared {
 
     /// The process row's state: what the caller said of the process, and how its pools are doing.
     pub(crate) fn process_state(&self) -> String {
+        if self.vitals.is_time_to_ask(Instant::now()) {
+            self.events.tell(Event::VitalsWanted);
+        }
         let mut state = self.config.process_state.clone();
+        self.vitals.add_to(&mut state);
+        let now = Moment::here();
         let pools: Vec<PoolSnapshot> = self.pools.iter().map(|pool| PoolSnapshot::from(pool.as_ref())).collect();
-        let schedulers: Vec<_> = pools.iter().map(PoolSnapshot::as_scheduler).collect();
+        let schedulers: Vec<_> = pools.iter().zip(&self.pools).map(|(shown, pool)| shown.as_scheduler(pool.activity(now))).collect();
         state.insert("runtime".to_owned(), "good_job_rs".into());
         state.insert("schedulers".to_owned(), schedulers.into());
         state.insert("ruby_blocked_seconds".to_owned(), self.pulse.silence().as_secs().into());
         let sum = |count: fn(&PoolSnapshot) -> u64| pools.iter().map(count).sum::<u64>();
         state.insert("total_succeeded_executions_count".to_owned(), sum(|pool| pool.succeeded).into());
         state.insert("total_errored_executions_count".to_owned(), sum(|pool| pool.errored).into());
-        serde_json::Value::Object(state).to_string()
+        Value::Object(state).to_string()
     }
 }
 

@@ -1,11 +1,18 @@
 //! How a runtime stands, told to people, to probes, and to whoever reads process rows.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
+use crate::job::Moment;
 use crate::phase::Phase;
-use crate::pool::Pool;
+use crate::pool::{Activity, Pool};
+
+/// How often the caller is asked how its process is doing.
+const VITALS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The state of a runtime, for people and probes.
 #[derive(Debug, Serialize)]
@@ -55,7 +62,7 @@ impl From<&Pool> for PoolSnapshot {
 
 impl PoolSnapshot {
     /// In GoodJob's own words for a process row.
-    pub(crate) fn as_scheduler(&self) -> serde_json::Value {
+    pub(crate) fn as_scheduler(&self, activity: Activity) -> Value {
         serde_json::json!({
             "name": format!("GoodJob::Scheduler(queues={} max_threads={})", self.name, self.max_threads),
             "queues": self.name,
@@ -66,6 +73,62 @@ impl PoolSnapshot {
             "errored_executions_count": self.errored,
             "succeeded_executions_count": self.succeeded,
             "total_executions_count": self.total,
+            "execution_at": activity.ran_at.and_then(Moment::to_iso8601),
+            "check_queue_at": activity.looked_at.and_then(Moment::to_iso8601),
         })
+    }
+}
+
+/// What only the caller can say of its process, and says when it is asked: memory, connections. For the process's row.
+#[derive(Debug)]
+pub(crate) struct Vitals {
+    said: Mutex<Map<String, Value>>,
+    asked_at: Mutex<Instant>,
+}
+
+impl Default for Vitals {
+    /// The caller has just said it.
+    fn default() -> Self {
+        Self { said: Mutex::default(), asked_at: Mutex::new(Instant::now()) }
+    }
+}
+
+impl Vitals {
+    /// Whether to ask again; whoever is told so does.
+    pub(crate) fn is_time_to_ask(&self, now: Instant) -> bool {
+        let mut asked_at = self.asked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = now.saturating_duration_since(*asked_at) >= VITALS_INTERVAL;
+        if is_time {
+            *asked_at = now;
+        }
+        is_time
+    }
+
+    /// Takes note of the answer.
+    pub(crate) fn note(&self, said: Map<String, Value>) {
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = said;
+    }
+
+    /// Puts the last answer into a process row's state.
+    pub(crate) fn add_to(&self, state: &mut Map<String, Value>) {
+        state.extend(self.said.lock().unwrap_or_else(PoisonError::into_inner).clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vitals_are_asked_for_now_and_then_and_the_last_answer_counts() {
+        let vitals = Vitals::default();
+        let later = Instant::now() + VITALS_INTERVAL;
+        let asked: Vec<bool> = [Instant::now(), later, later].map(|now| vitals.is_time_to_ask(now)).to_vec();
+        assert_eq!(asked, [false, true, false]);
+
+        let mut state = Map::from_iter([("pid".to_owned(), 1.into()), ("memory".to_owned(), 5.into())]);
+        vitals.note(Map::from_iter([("memory".to_owned(), 7.into())]));
+        vitals.add_to(&mut state);
+        assert_eq!(Value::from(state), serde_json::json!({"pid": 1, "memory": 7}));
     }
 }

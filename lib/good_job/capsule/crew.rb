@@ -16,6 +16,7 @@ module GoodJob
         @slots = slots
         @queues = queues
         @low_priority = low_priority
+        @on_run_end = Events.teller_of_runs
         @mutex = Mutex.new
         @workers = []
         @pid = ::Process.pid
@@ -29,6 +30,14 @@ module GoodJob
           end
         end
         self
+      end
+
+      # @param low [Boolean] see {#initialize}
+      def low_priority=(low)
+        @mutex.synchronize do
+          @low_priority = low
+          @workers.each { |worker| worker.low_priority = low }
+        end
       end
 
       # Lets long jobs know that they should come to an end. Nobody is replaced any more.
@@ -57,7 +66,7 @@ module GoodJob
 
       def hire(pool_index, name)
         Worker.new(runtime: @runtime, slots: @slots, queues: @queues.fetch(pool_index), pool_index: pool_index, name: name,
-                   low_priority: @low_priority, on_end: method(:replace)).start
+                   low_priority: @low_priority, on_end: method(:replace), on_run_end: @on_run_end).start
       end
 
       # A worker whose job forked, and went on in the child, ends there with the job.

@@ -1,7 +1,6 @@
 # frozen_string_literal: true
 
 require "json"
-require "socket"
 
 module GoodJob
   class Capsule
@@ -45,12 +44,7 @@ module GoodJob
 
         # What the process row says of this process; the runtime adds the pools.
         def process_state(configuration)
-          {
-            hostname: Socket.gethostname, pid: ::Process.pid, proctitle: $PROGRAM_NAME,
-            preserve_job_records: GoodJob.preserve_job_records.respond_to?(:call) || GoodJob.preserve_job_records,
-            retry_on_unhandled_error: GoodJob.retry_on_unhandled_error,
-            cron_enabled: configuration.enable_cron && configuration.cron.any?
-          }
+          GoodJob::Process.process_state.merge(cron_enabled: configuration.enable_cron && configuration.cron.any?)
         end
       end
     end

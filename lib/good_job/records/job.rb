@@ -59,8 +59,9 @@ module GoodJob
     scope :schedule_ordered, -> { order(scheduled_at: :asc) }
 
     # Jobs of the queues of one pool, as in `config.good_job.queues`.
-    scope :queue_string, lambda { |string|
-      queues = queue_parser(string)
+    scope :queue_string, ->(string) { of_queues(queue_parser(string)) }
+    # The same, parsed: see {.queue_parser}.
+    scope :of_queues, lambda { |queues|
       next where(queue_name: queues[:include]) if queues[:include]
       next where.not(queue_name: queues[:exclude]).or(where(queue_name: nil)) if queues[:exclude]
 
@@ -83,6 +84,12 @@ module GoodJob
     scope :dequeueing_ordered, lambda { |parsed|
       ordered = parsed && parsed[:ordered_queues] && parsed[:include] ? queue_ordered(parsed[:include]) : all
       ordered.priority_ordered.schedule_ordered.order(id: :asc)
+    }
+
+    # Those that may be claimed now, in the order in which they are; of the queues of one pool, if that is given.
+    # @param parsed [Hash, nil] see {.queue_parser}
+    scope :claimable, lambda { |parsed = nil|
+      unfinished.only_scheduled.where(locked_by_id: nil).exclude_paused.of_queues(parsed || {}).dequeueing_ordered(parsed)
     }
 
     class << self
@@ -119,6 +126,37 @@ module GoodJob
       # @return [String] "Class: message"
       def format_error(error)
         Outcome.error_text(error)
+      end
+
+      # Claims the first of these jobs that is due and that nobody has, runs it in this thread and stores how it ended. An error that the job
+      # does not handle is part of the result, and not raised.
+      # @param lock_id [String] uuid under which it is held meanwhile
+      # @param parsed_queues [Hash, nil] of these queues only, see {.queue_parser}
+      # @param queue_select_limit [Integer, nil] so many jobs that somebody has locked are passed over; nil: as configured
+      # @param lock_strategy [Symbol] what its row says of how it is locked
+      # @yieldparam job [Job, nil] before it is run; nil: there is none
+      # @return [ExecutionResult, nil] nil: there is none
+      # @raise [ArgumentError] a lock_strategy or lock_id that cannot be
+      def perform_with_lock(lock_id:, parsed_queues: nil, queue_select_limit: nil, lock_strategy: effective_lock_strategy, &block)
+        jobs = claimable(parsed_queues)
+        tries_max = queue_select_limit || GoodJob.configuration.queue_select_limit
+        # The job that is run sees all jobs, not only those from which it was chosen.
+        unscoped { Performer.new(lock_id: lock_id, lock_strategy: lock_strategy).perform_next(jobs, tries_max: tries_max, &block) }
+      end
+
+      # See {.perform_with_lock}.
+      def perform_with_advisory_lock(**options, &block)
+        perform_with_lock(**options, lock_strategy: :advisory, &block)
+      end
+
+      # See {.perform_with_lock}.
+      def perform_with_skip_locked(**options, &block)
+        perform_with_lock(**options, lock_strategy: :skiplocked, &block)
+      end
+
+      # See {.perform_with_lock}.
+      def perform_with_hybrid_lock(**options, &block)
+        perform_with_lock(**options, lock_strategy: :hybrid, &block)
       end
 
       # @return [Symbol] how jobs are locked here, see {Configuration::LOCK_STRATEGIES}
@@ -235,6 +273,21 @@ module GoodJob
       end
     rescue ActiveJob::DeserializationError, NameError
       raise unless ignore_deserialization_errors
+    end
+
+    # Claims this job, whether it is due or not, runs it in this thread and stores how it ended. An error that it does not handle is part of
+    # the result, and not raised.
+    # @param lock_id [String] uuid under which it is held meanwhile
+    # @param already_claimed [Boolean] whether its row may say that it is held under this id already
+    # @return [ExecutionResult] unexecutable if somebody else has it
+    # @raise [PreviouslyPerformedError] it is finished
+    # @raise [ArgumentError] a lock_id that cannot be
+    def perform(lock_id:, already_claimed: false)
+      performer = Performer.new(lock_id: lock_id, lock_strategy: self.class.effective_lock_strategy)
+      result = performer.perform(self, already_claimed: already_claimed) unless finished?
+      return result unless result.nil? || (result.unexecutable && self.class.unscoped.finished.exists?(id: id))
+
+      raise PreviouslyPerformedError, "Job #{id} has been performed already"
     end
 
     # Has a discarded job run once more, at once. Active Job's own retry, with the error that it failed with.

@@ -44,10 +44,21 @@ module GoodJob
       # @return [Hash] what this process would say of itself
       def process_state
         {
-          hostname: Socket.gethostname, pid: ::Process.pid, memory: memory_usage(::Process.pid), proctitle: $PROGRAM_NAME,
+          hostname: Socket.gethostname, pid: ::Process.pid, proctitle: $PROGRAM_NAME,
           preserve_job_records: GoodJob.preserve_job_records.respond_to?(:call) || GoodJob.preserve_job_records,
-          retry_on_unhandled_error: GoodJob.retry_on_unhandled_error
+          retry_on_unhandled_error: GoodJob.retry_on_unhandled_error, **vitals
         }
+      end
+
+      # @return [Hash] the part of it that changes: memory in kB, and the connections that the application has open, and uses
+      def vitals
+        connections = connection_pool.stat
+        { memory: memory_usage(::Process.pid), database_connection_pool: { size: connections[:size], active: connections[:busy] } }
+      end
+
+      # @return [Boolean] whether this is the id of a process that claims jobs by itself
+      def runtime?(id)
+        unscoped.where(id: id).exists?(["state ->> 'runtime' = ?", "good_job_rs"])
       end
 
       # @return [Integer, nil] kB of memory in use; nil: the system does not say

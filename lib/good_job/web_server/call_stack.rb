@@ -28,6 +28,11 @@ module GoodJob
         path?("config.ru") || defined?(::Rails::Server) ? true : false
       end
 
+      # @return [Boolean] whether a web server is answering a request
+      def request?
+        path?("puma/request.rb")
+      end
+
       def puma?
         path?("puma/configuration.rb") || path?("puma/launcher.rb")
       end

@@ -35,4 +35,30 @@ RSpec.describe "GoodJob::Process", :database, :integration do
                                               state: include("pid" => Process.pid, "memory" => be_positive))
     expect(GoodJob::Process.memory_usage(Process.pid)).to be_between(10_000, 10_000_000)
   end
+
+  it "says of a process that runs jobs how much memory it has and how many connections, anew every few seconds" do
+    start_capsule
+    wait_until("the process's row") { GoodJob::Process.any? }
+    process = GoodJob::Process.first
+    size = ActiveRecord::Base.connection_pool.size
+    expect(process.state).to include("memory" => be_between(10_000, 10_000_000),
+                                     "database_connection_pool" => { "size" => size, "active" => be >= 1 })
+    active = -> { process.reload.state.dig("database_connection_pool", "active") }
+    before = active.call
+    held = Thread::Queue.new
+    threads = Array.new(3) { Thread.new { ActiveRecord::Base.connection_pool.with_connection { held.pop } } }
+    wait_until("the connections to be counted") { active.call >= before + 3 }
+    3.times { held << nil }
+    threads.each(&:join)
+  end
+
+  it "says of each pool when it last looked for jobs, and when one last ended" do
+    start_capsule(queues: "mice:1;rats:1")
+    RecordJob.set(queue: "mice").perform_later
+    schedulers = -> { GoodJob::Process.first&.schedulers.to_a }
+    wait_until("a run to be seen") { schedulers.call.any? { |pool| pool["execution_at"] } }
+    mice, rats = schedulers.call
+    expect([mice["execution_at"], mice["check_queue_at"], rats["check_queue_at"]].map { |text| Time.iso8601(text) }).to all be_within(60).of(Time.now)
+    expect(rats["execution_at"]).to be_nil
+  end
 end

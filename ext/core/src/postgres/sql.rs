@@ -237,6 +237,7 @@ const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
     ("announce_job", include_str!("../../sql/announce_job.sql")),
     ("announce_pauses", include_str!("../../sql/announce_pauses.sql")),
     ("claim_inline", include_str!("../../sql/claim_inline.sql")),
+    ("claim_job", include_str!("../../sql/claim_job.sql")),
     ("fetch_parked", include_str!("../../sql/fetch_parked.sql")),
     ("fetch_parked_by_key", include_str!("../../sql/fetch_parked_by_key.sql")),
     ("finish_inline", include_str!("../../sql/finish_inline.sql")),

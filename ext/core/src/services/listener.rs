@@ -23,6 +23,9 @@ use crate::postgres::link::{Heard, Link, QueryError};
 /// The channel of GoodJob.
 const CHANNEL: &str = "good_job";
 
+/// Longest that the end waits for the server to hear that nobody listens any more.
+const UNLISTEN_MAX: Duration = Duration::from_secs(1);
+
 /// How far what is known here of the database's clock may be behind it: a job that seems to be due so soon may be due already.
 const CLOCK_DOUBT: Duration = Duration::from_millis(50);
 
@@ -50,6 +53,18 @@ impl Listener {
             () = reached(&mut phase, Phase::Draining) => {}
         }
         self.heard.lock().await.close();
+        self.unlisten().await;
+    }
+
+    /// The connection stays, for the heartbeat. One that is lost just now listens no more anyway.
+    async fn unlisten(&self) {
+        if !self.listening.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let unlisten = format!("UNLISTEN {CHANNEL}");
+        if let Ok(Ok(())) = tokio::time::timeout(UNLISTEN_MAX, self.link.execute(&unlisten)).await {
+            self.events.tell(Event::Unlistened { channel: CHANNEL.to_owned() });
+        }
     }
 
     async fn keep_listening(&self) {
@@ -165,8 +180,7 @@ impl Message {
 
     /// How long until the job is due; `None` if it is, or if that is not said.
     fn delay(&self, now: Moment) -> Option<Duration> {
-        let delay_us = u64::try_from(self.at()?.0.saturating_sub(now.0)).ok()?;
-        (delay_us > 0).then(|| Duration::from_micros(delay_us))
+        self.at()?.delay_from(now)
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     /// Told when waiting for the database has taken too long at a stop.
     pub(crate) abandoned: Notify,
+    pub(crate) connected: Arc<AtomicBool>,
     pub(crate) listening: Arc<AtomicBool>,
     pub(crate) pulse: Arc<Pulse>,
     /// Closed when the thread has ended.
@@ -133,6 +134,7 @@ impl Runtime {
             events: Arc::default(),
             phase: watch::Sender::new(Phase::New),
             abandoned: Notify::new(),
+            connected: Arc::default(),
             listening: Arc::default(),
             pulse: Arc::default(),
             stopped: WaitQueue::default(),
@@ -435,7 +437,7 @@ impl Shared {
         let state = *self.phase.borrow();
         Snapshot {
             state,
-            connected: state > Phase::Starting && state < Phase::Stopped,
+            connected: state > Phase::Starting && state < Phase::Stopped && self.connected.load(Ordering::Relaxed),
             listening: self.listening.load(Ordering::Relaxed),
             pools: self.pools.iter().map(|pool| PoolSnapshot::from(pool.as_ref())).collect(),
             unsaved_outcomes: self.unsaved.len(),

@@ -91,14 +91,9 @@ module GoodJob
     end
 
     # @param seconds [Numeric, nil] nil: now
-    # @return [Boolean] whether no job is running here, and none has been for so long, as far as earlier questions could see
+    # @return [Boolean] whether no job is running here, and none has been, nor was this started, for so long
     def idle?(seconds = nil)
-      return true if forked? || @crew.nil?
-
-      total = @runtime.snapshot[:pools].sum { |pool| pool[:total] }
-      idle = @crew.idle?
-      note_activity(total) unless idle && total == @active_total
-      idle && (seconds.nil? || now - @active_at >= seconds)
+      forked? || @crew.nil? || @crew.idle?(seconds || 0)
     end
 
     # @return [Array<Worker>]
@@ -146,7 +141,6 @@ module GoodJob
 
     def launch
       @runtime = Native::Runtime.new(Launch.options(configuration))
-      note_activity(0)
       @runtime.start
       @closer = nil
       listen_to(@runtime)
@@ -243,15 +237,6 @@ module GoodJob
 
       @exit_pid = pid = @pid
       at_exit { shutdown if ::Process.pid == pid }
-    end
-
-    def note_activity(total)
-      @active_at = now
-      @active_total = total
-    end
-
-    def now
-      ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
     end
 
     def tell_of(name, payload = {})

@@ -30,6 +30,7 @@ module GoodJob
       @name = name
       @low_priority = low_priority
       @on_end = on_end
+      @idle_since = now
     end
 
     # The thread begins with the mask of the one that made it: not even a kill before its first step goes unnoticed.
@@ -71,6 +72,9 @@ module GoodJob
       @run&.job_id
     end
 
+    # @return [Float] when its last run ended, or else its thread began, by the monotonic clock
+    attr_reader :idle_since
+
     private
 
     def work
@@ -104,6 +108,7 @@ module GoodJob
 
       gates.empty? ? perform(run) : relay.pass(run, gates) { perform(run) }
     ensure
+      @idle_since = now
       @run = nil
       @runtime.finish(claim[:lease], run.outcome)
     end
@@ -119,6 +124,10 @@ module GoodJob
       LogSubscriber.performed(run.job_id)
     rescue Exception => e # rubocop:disable Lint/RescueException -- an exception that no job may handle ends the run, not the thread
       GoodJob.report_error(e)
+    end
+
+    def now
+      ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
     end
   end
 end

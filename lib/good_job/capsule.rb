@@ -240,7 +240,7 @@ module GoodJob
     end
 
     def tell_of(name, payload = {})
-      Events.tell("#{name}.good_job", { scheduler: self, process_id: ::Process.pid, thread_name: Thread.current.name }.merge(payload))
+      Events.tell("#{name}.good_job", { scheduler: self, process_id: ::Process.pid, thread_name: CurrentThread.thread_name }.merge(payload))
     end
   end
 end

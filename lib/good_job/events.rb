@@ -52,7 +52,7 @@ module GoodJob
 
       def performing(run)
         job = Job.instantiate(run.attributes.slice(*JOB_COLUMNS).stringify_keys)
-        { job: job, execution: job, process_id: ::Process.pid, thread_name: Thread.current.name }
+        { job: job, execution: job, process_id: ::Process.pid, thread_name: CurrentThread.thread_name }
       end
 
       def performed(run)

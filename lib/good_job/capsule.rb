@@ -93,14 +93,9 @@ module GoodJob
     end
 
     # @param seconds [Numeric, nil] nil: now
-    # @return [Boolean] whether no job is running here, and none has been for so long, as far as earlier questions could see
+    # @return [Boolean] whether no job is running here, and none has been, nor was this started, for so long
     def idle?(seconds = nil)
-      return true if forked? || @crew.nil?
-
-      total = @runtime.snapshot[:pools].sum { |pool| pool[:total] }
-      idle = @crew.idle?
-      note_activity(total) unless idle && total == @active_total
-      idle && (seconds.nil? || now - @active_at >= seconds)
+      forked? || @crew.nil? || @crew.idle?(seconds || 0)
     end
 
     # @return [Array<Worker>]
@@ -172,7 +167,6 @@ module GoodJob
 
     def launch
       @runtime = Native::Runtime.new(Launch.options(configuration))
-      note_activity(0)
       @runtime.start
       @closer = nil
       listen_to(@runtime)
@@ -279,17 +273,8 @@ module GoodJob
       at_exit { shutdown if ::Process.pid == pid }
     end
 
-    def note_activity(total)
-      @active_at = now
-      @active_total = total
-    end
-
-    def now
-      ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
-    end
-
     def tell_of(name, payload = {})
-      Events.tell("#{name}.good_job", { scheduler: self, process_id: ::Process.pid, thread_name: Thread.current.name }.merge(payload))
+      Events.tell("#{name}.good_job", { scheduler: self, process_id: ::Process.pid, thread_name: CurrentThread.thread_name }.merge(payload))
     end
   end
 end

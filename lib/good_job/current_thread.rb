@@ -58,7 +58,7 @@ module GoodJob
         ::Process.pid
       end
 
-      # @return [String, nil]
+      # @return [String] its number where it has no name
       def thread_name
         (Thread.current.name || Thread.current.object_id).to_s
       end

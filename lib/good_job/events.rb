@@ -74,7 +74,7 @@ module GoodJob
 
       def performing(run)
         job = job_of(run.attributes)
-        { job: job, execution: job, process_id: ::Process.pid, thread_name: Thread.current.name }
+        { job: job, execution: job, process_id: ::Process.pid, thread_name: CurrentThread.thread_name }
       end
 
       def performed(run)

@@ -21,7 +21,7 @@ module GoodJob
         loggers.each do |logger|
           next unless logger.info?
 
-          write(logger, :info, "Executed GoodJob #{job_id}", ::Process.pid, Thread.current.name)
+          write(logger, :info, "Executed GoodJob #{job_id}", ::Process.pid, CurrentThread.thread_name)
         end
       end
 

@@ -32,6 +32,7 @@ module GoodJob
       @low_priority = low_priority
       @on_end = on_end
       @on_run_end = on_run_end
+      @idle_since = now
     end
 
     # The thread begins with the mask of the one that made it: not even a kill before its first step goes unnoticed.
@@ -78,6 +79,9 @@ module GoodJob
       @run&.job_id
     end
 
+    # @return [Float] when its last run ended, or else its thread began, by the monotonic clock
+    attr_reader :idle_since
+
     private
 
     def work
@@ -111,6 +115,7 @@ module GoodJob
 
       gates.empty? ? perform(run) : relay.pass(run, gates) { perform(run) }
     ensure
+      @idle_since = now
       @run = nil
       @runtime.finish(claim[:lease], run.outcome)
       tell_of_end(run) if @on_run_end
@@ -134,6 +139,10 @@ module GoodJob
     rescue Exception => e # rubocop:disable Lint/RescueException -- an exception that no job may handle ends the run, not the thread
       @raised = e if @on_run_end
       GoodJob.report_error(e)
+    end
+
+    def now
+      ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
     end
   end
 end

@@ -114,6 +114,15 @@ RSpec.describe GoodJob::Adapter do
       expect(jobs.map(&:provider_job_id)).to eq [jobs.first.job_id, nil]
     end
 
+    it "stops the enqueue of a tick that is there already as a callback would, and says why" do
+      halts = []
+      MouseJob.define_method(:halted_callback_hook) { |*reasons| halts << [job_id, reasons] }
+      origin = GoodJob::JobRow::Origin.new(cron_key: "tick", cron_at: Time.utc(2030))
+      jobs = Array.new(2) { MouseJob.new }
+      jobs.each { |job| MouseJob.queue_adapter.enqueue_at(job, nil, origin: origin) }
+      expect(halts).to eq [[jobs.last.job_id, %i[duplicate_cron_key good_job]]]
+    end
+
     it "raises when a job that is there already is enqueued again outside of its run" do
       job = MouseJob.perform_later
       expect { job.enqueue }.to raise_error(ActiveRecord::RecordNotUnique)

@@ -50,6 +50,27 @@ RSpec.describe GoodJob::Capsule, :database do
     expect(capsule).to be_running
   end
 
+  it "is among the capsules of its process" do
+    expect(described_class.instances).to include(capsule)
+  end
+
+  it "is idle while no job runs, for as long as none has run" do
+    now = -> { Process.clock_gettime(Process::CLOCK_MONOTONIC) }
+    expect(capsule).to be_idle
+    capsule.start
+    started_at = now.call
+    gate = Thread::Queue.new
+    enqueue { (MouseJob.inbox << :started) && gate.pop }
+    MouseJob.inbox.pop
+    expect([capsule.idle?, capsule.idle?(0)]).to eq [false, false]
+    gate << :open
+    outcome_of_one_job
+    ended_at = now.call
+    expect(capsule.idle?(ended_at - started_at)).to be false
+    wait_until { now.call - ended_at > 0.4 }
+    expect([capsule.idle?, capsule.idle?(0.3), capsule.idle?(30)]).to eq [true, true, false]
+  end
+
   it "is told when the runtime is ready" do
     capsule.start
     expect(events.pop).to include(name: "ready", process_id: capsule.process_id)

@@ -54,6 +54,34 @@ RSpec.describe "Cleaning up", :database, :integration do
       expect(GoodJob::Job.discarded.count).to eq 3
     end
 
+    it "begins with what ended first" do
+      second, first, third = [200, 300, 100].map { |seconds_ago| ended(seconds_ago) }
+      steps = []
+      look = ->(*, payload) { steps << left if payload[:name] == "GoodJob clean_jobs" }
+      ActiveSupport::Notifications.subscribed(look, "sql.active_record") { GoodJob.cleanup_preserved_jobs(older_than: 10, in_batches_of: 1) }
+      expect(steps.first(3)).to eq [[second.id, third.id], [third.id], []]
+      expect(GoodJob::Job.exists?(first.id)).to be false
+    end
+
+    it "deletes nothing any more in a job whose process shuts down" do
+      old = ended(100)
+      stub_const("CleaningJob", Class.new(ActiveJob::Base) do
+        def perform(latch)
+          SpecRun.record(self, "started")
+          Latch.new(latch).wait
+          SpecRun.record(self, "deleted #{GoodJob.cleanup_preserved_jobs(older_than: 10)}")
+        end
+      end)
+      job = CleaningJob.perform_later(latch.path)
+      capsule = start_capsule
+      wait_for_event(job, "started")
+      capsule.shutdown(timeout: nil)
+      latch.open
+      wait_for_event(job, "started", "deleted 0")
+      expect(GoodJob::Job.exists?(old.id)).to be true
+      expect(GoodJob.cleanup_preserved_jobs(older_than: 10)).to eq 2
+    end
+
     it "deletes what ended at one time, and gets past what ended so and stays" do
       6.times { |number| ended(100, error: ("E: no" if number < 4)) }
       GoodJob::Job.update_all(finished_at: 1.hour.ago)

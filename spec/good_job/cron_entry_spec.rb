@@ -203,6 +203,26 @@ RSpec.describe GoodJob::CronEntry do
     end
   end
 
+  describe "the settings", :integration, :database do
+    def stored
+      Postgres.execute(SpecDatabase.url, "SELECT key, value FROM good_job_settings").to_h { |row| [row["key"], JSON.parse(row["value"])] }
+    end
+
+    it "are two arrays of keys, whoever has written them" do
+      entry("* * * * *", key: :nightly).disable
+      entry("* * * * *", key: :rare, enabled_by_default: false).enable
+      expect(stored).to eq("cron_keys_disabled" => ["nightly"], "cron_keys_enabled" => ["rare"])
+
+      Postgres.execute(SpecDatabase.url, <<~SQL)
+        UPDATE good_job_settings SET value = CASE key WHEN 'cron_keys_disabled' THEN '["daily"]'::jsonb ELSE '["odd", "even"]' END
+      SQL
+      enabled = { nightly: true, daily: true, rare: false, odd: false }.to_h do |key, default|
+        [key, entry("* * * * *", key: key, enabled_by_default: default).enabled?]
+      end
+      expect(enabled).to eq(nightly: true, daily: false, rare: false, odd: true)
+    end
+  end
+
   describe ".find" do
     it "finds an entry by its key" do
       configuration = GoodJob::Configuration.new({ cron: { nightly: { class: "RecordJob", cron: "0 2 * * *" } } }, rails: {}, env: {})

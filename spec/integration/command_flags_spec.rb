@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
+require "rack"
 require "socket"
+require "stringio"
 require "tmpdir"
 require_relative "../support/integration"
 
@@ -81,6 +83,7 @@ RSpec.describe "The command's flags", :database, :integration do
         pid = Integer(File.read(pidfile))
         expect(pid).not_to eq command.pid
         wait_until("it to be registered") { registered_pids.include?(pid) }
+        expect(File.readlink("/proc/#{pid}/cwd")).to eq SpecApp::DIRECTORY.realpath.to_s
         job = RecordJob.perform_later
         wait_until_finished(job)
 
@@ -124,7 +127,8 @@ RSpec.describe "The command's flags", :database, :integration do
 end
 
 RSpec.describe GoodJob::ProbeServer do
-  def get(server, path)
+  # @return [Net::HTTPResponse]
+  def ask(server, path)
     Net::HTTP.get_response("127.0.0.1", path, server.port)
   end
 
@@ -140,21 +144,89 @@ RSpec.describe GoodJob::ProbeServer do
     reported = []
     allow(GoodJob).to receive(:report_error) { |error| reported << error.message }
     serving(app: app) do |server|
-      expect(get(server, "/a?b=1").body).to eq "/a?b=1"
-      expect(get(server, "/a")["X-Mouse"]).to eq "grey"
-      expect(get(server, "/bad").code).to eq "503"
+      expect(ask(server, "/a?b=1").body).to eq "/a?b=1"
+      expect(ask(server, "/a")["X-Mouse"]).to eq "grey"
+      expect(ask(server, "/bad").code).to eq "503"
     end
     expect(reported).to eq ["no"]
   end
 
+  # WEBrick is not in the bundle: it is taken from where this machine has it.
+  def load_webrick
+    $LOAD_PATH.concat(Gem.path.flat_map { |path| Dir[File.join(path, "gems/webrick-*/lib")] })
+    require "webrick"
+  rescue LoadError
+    skip "WEBrick is not installed"
+  end
+
   it "is served by WEBrick where that is asked for" do
+    load_webrick
     serving(handler: :webrick) do |server|
-      expect([get(server, "/status").code, get(server, "/nothing").code]).to eq %w[200 404]
+      expect([ask(server, "/status").code, ask(server, "/nothing").code]).to eq %w[200 404]
+      expect(ask(server, "/status")["Server"]).to include "WEBrick"
     end
   end
 
   it "is not started when nothing runs jobs" do
-    serving { |server| expect([get(server, "/status/started").code, get(server, "/status/connected").code]).to eq %w[503 503] }
+    serving do |server|
+      answers = %w[/status/started /status/connected].map { |path| ask(server, path) }
+      expect(answers.map { |answer| [answer.code, answer.body] }).to eq [["503", "Not started"], ["503", "Not connected"]]
+    end
+  end
+
+  describe "in a process that runs jobs", :database, :integration do
+    # Of the announcements' session is known at once that it is lost, of the others' when they are needed.
+    { "listens" => true, "does not listen" => false }.each do |does, enable_listen_notify|
+      it "is not connected while there is no database, where it #{does}" do
+        capsule = start_capsule(enable_listen_notify: enable_listen_notify)
+        # Those that other examples have left behind do not run any more.
+        allow(GoodJob::Capsule).to receive(:instances).and_return([capsule])
+        serving do |server|
+          answers = -> { %w[/status/started /status/connected].map { |path| ask(server, path).body } }
+          wait_until("it to be connected") { answers.call == %w[Started Connected] }
+          SpecDatabase.closed { wait_until("it not to be") { answers.call == ["Started", "Not connected"] } }
+          wait_until("it to be connected again") { answers.call == %w[Started Connected] }
+        end
+      end
+    end
+  end
+
+  it "is there on all of the host's addresses" do
+    load_webrick
+    [nil, "webrick"].each do |handler|
+      serving(handler: handler) { |server| expect(Net::HTTP.get_response("127.0.0.2", "/", server.port).code).to eq "200" }
+    end
+  end
+
+  it "has an application that any Rack server can serve" do
+    answers = %w[/ /status /status/started /other].to_h { |path| [path, Rack::MockRequest.new(described_class.default_app).get(path)] }
+    expect(answers.transform_values { |answer| [answer.status, answer.body] }).to include(
+      "/" => [200, "OK"], "/status" => [200, "OK"], "/status/started" => [503, "Not started"], "/other" => [404, "Not found"]
+    )
+  end
+
+  it "has parts that can stand in a Rack stack of one's own" do
+    health = described_class::HealthcheckMiddleware
+    nothing = described_class::NotFoundApp
+    stack = Rack::Builder.app do
+      use health
+      run ->(env) { env["PATH_INFO"] == "/mice" ? [200, {}, ["squeak"]] : nothing.call(env) }
+    end
+    answers = %w[/status /mice /rats].map { |path| Rack::MockRequest.new(stack).get(path) }
+    expect(answers.map { |answer| [answer.status, answer.body] }).to eq [[200, "OK"], [200, "squeak"], [404, "Not found"]]
+  end
+
+  it "is served without WEBrick, and warns of that, where that is not installed" do
+    log = StringIO.new
+    GoodJob.logger = Logger.new(log)
+    server = described_class.new(port: 0, handler: "webrick")
+    allow(server).to receive(:require).with("webrick").and_raise(LoadError)
+    server.start
+    expect(ask(server, "/status").code).to eq "200"
+    expect(log.string).to match(/WARN.*WEBrick is not installed/)
+  ensure
+    server&.stop
+    GoodJob.logger = GoodJob::DEFAULT_LOGGER
   end
 
   it "bears requests that are none" do
@@ -162,7 +234,7 @@ RSpec.describe GoodJob::ProbeServer do
       ["", "\r\n", "GET\r\n", "#{"x" * 20_000}\r\n", "\xFF\x00 / \r\n"].each do |garbage|
         TCPSocket.open("127.0.0.1", server.port) { |socket| socket.write(garbage) rescue nil } # rubocop:disable Style/RescueModifier
       end
-      expect(get(server, "/status").code).to eq "200"
+      expect(ask(server, "/status").code).to eq "200"
       expect(server).to be_running
     end
   end

@@ -51,6 +51,16 @@ RSpec.describe "Concurrency limits", :database, :integration do
       expect(RatJob.perform_later).to be_truthy
     end
 
+    it "do not count those that run by an advisory lock, for enqueue_limit" do
+      limited_job(enqueue_limit: 1)
+      running = MouseJob.perform_later
+      expect(MouseJob.perform_later).to be_falsey
+      PG.connect(SpecDatabase.url) do |session|
+        session.exec("SELECT pg_advisory_lock(('x' || substr(md5('good_jobs-#{running.job_id}'), 1, 16))::bit(64)::int8)")
+        expect(MouseJob.perform_later).to be_truthy
+      end
+    end
+
     it "count what was enqueued in a time for enqueue_throttle" do
       limited_job(enqueue_throttle: [2, 1.minute])
       told = refusals { 3.times { MouseJob.perform_later } }
@@ -157,6 +167,44 @@ RSpec.describe "Concurrency limits", :database, :integration do
     end
   end
 
+  describe "several of a class" do
+    it "are the class's own and then its rules, in their order, up to the first that is reached" do
+      limited_job(total_limit: -> { arguments.first }, key: "own") do
+        good_job_concurrency_rule(label: "grey", total_limit: 1)
+        good_job_concurrency_rule(label: "small", total_limit: 1)
+      end
+      enqueue = ->(limit, *labels) { MouseJob.set(good_job_labels: labels).perform_later(limit) }
+      enqueue.call(9, "grey", "small")
+      told = refusals { [[1, "grey", "small"], [9, "grey", "small"], [9, "small"]].each { |arguments| enqueue.call(*arguments) } }
+      expect(told).to eq [["limit", "own", 1], ["limit", "label:grey", 1], ["limit", "label:small", 1]]
+      expect(GoodJob::Job.count).to eq 1
+    end
+  end
+
+  describe "callables" do
+    it "may say limits, throttles and labels" do
+      limited_job do
+        good_job_concurrency_rule(label: -> { "cage #{arguments.first}" }, enqueue_limit: -> { arguments.last })
+        good_job_concurrency_rule(label: -> { "keeper" }, enqueue_throttle: -> { [arguments.last, 60] })
+      end
+      told = refusals do
+        3.times { MouseJob.set(good_job_labels: ["cage 7"]).perform_later(7, 2) }
+        2.times { MouseJob.set(good_job_labels: ["keeper"]).perform_later(7, 1) }
+      end
+      expect(told).to eq [["limit", "label:cage 7", 2], ["throttle", "label:keeper", 1]]
+    end
+  end
+
+  describe "a rule with neither key nor label" do
+    it "counts all jobs" do
+      limited_job { good_job_concurrency_rule(total_limit: 2) }
+      RecordJob.perform_later
+      enqueued = Array.new(2) { MouseJob.perform_later ? true : false }
+      expect(enqueued).to eq [true, false]
+      expect(RecordJob.perform_later).to be_truthy
+    end
+  end
+
   # Jobs that say when they began and ended.
   def watched_job(**limits, &block)
     limited_job(**limits, &block)
@@ -187,7 +235,7 @@ RSpec.describe "Concurrency limits", :database, :integration do
     end
 
     it "take total_limit where there is no perform_limit, and hold by label too" do
-      watched_job { good_job_concurrency_rule(label: "grey", total_limit: 100, perform_limit: 1) }
+      watched_job { good_job_concurrency_rule(label: "grey", enqueue_limit: 100, total_limit: 1) }
       GoodJob::Bulk.enqueue { 10.times { MouseJob.set(good_job_labels: %w[grey]).perform_later } }
       run_jobs(max_threads: 4)
       expect([most_at_once, events.size]).to eq [1, 20]

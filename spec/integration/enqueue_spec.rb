@@ -155,6 +155,14 @@ RSpec.describe "Enqueueing", :database, :integration do
     end
   end
 
+  it "is announced to all, though the process has threads of its own that wait" do
+    capsule = start_capsule(execution_mode: :async_all)
+    ActiveJob::Base.queue_adapter = GoodJob::Adapter.new(execution_mode: :async_all, _capsule: capsule)
+    wait_until("it to listen") { capsule.snapshot[:listening] }
+    heard = announced { wait_until_finished(RecordJob.set(queue: "mice").perform_later) }
+    expect(heard.map { |payload| payload["queue_name"] }).to eq ["mice"]
+  end
+
   describe "many jobs" do
     def job(*arguments, queue: "default", priority: nil, at: nil)
       RecordJob.new(*arguments).tap do |job|
@@ -180,6 +188,15 @@ RSpec.describe "Enqueueing", :database, :integration do
       expect(heard.map { |payload| Time.iso8601(payload["scheduled_at"]) }.max).to eq time
       expect(jobs.map(&:provider_job_id)).to eq jobs.map(&:job_id)
       expect(jobs.select { |job| job.respond_to?(:successfully_enqueued?) }).to all(be_successfully_enqueued)
+    end
+
+    it "wakes as many threads as there are jobs, by one announcement" do
+      capsule = start_capsule(max_threads: 3)
+      wait_until("it to listen") { capsule.snapshot[:listening] }
+      jobs = Array.new(3) { LatchedJob.new(latch.path) }
+      heard = announced { enqueue_all(jobs) }
+      expect(heard.map { |payload| payload["count"] }).to eq [3]
+      wait_until("all three to run at once") { events == ["started"] * 3 }
     end
 
     it "writes the same rows as one after the other" do

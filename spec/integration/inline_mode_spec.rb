@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../support/integration"
+require_relative "../support/listener"
 
 RSpec.describe "The inline mode", :database, :integration do
   before do
@@ -68,8 +69,22 @@ RSpec.describe "The inline mode", :database, :integration do
   end
 
   it "announces only what it leaves to others" do
-    expect(enqueue({ wait: 60 }) { nil }).to satisfy { |job| row(job).performed_at.nil? }
-    expect(GoodJob::Job.count).to eq 1
+    later = nil
+    heard = Listener.during(SpecDatabase.url) do
+      enqueue { nil }
+      later = enqueue({ wait: 60, queue: "later" }) { nil }
+    end
+    expect(heard.map { |payload| payload["queue_name"] }).to eq ["later"]
+    expect(row(later).performed_at).to be_nil
+  end
+
+  it "leaves to perform_inline what Job#retry_job puts back" do
+    noted = runs
+    expect { enqueue { noted << executions and (raise "no cheese" if executions == 1) } }.to raise_error(RuntimeError)
+    GoodJob::Job.first.retry_job
+    expect(runs).to eq [1]
+    expect(GoodJob.perform_inline).to eq 1
+    expect(runs).to eq [1, 2]
   end
 
   it "goes by the caller's clock: what is not due waits for perform_inline and time travel" do

@@ -96,6 +96,16 @@ RSpec.describe "Modes of execution", :database, :integration do
       expect([registered_pids, sessions]).to eq [[], []]
     end
 
+    it "runs jobs in the workers, and leaves nothing behind, with the hooks that GoodJob needs as well" do
+      server = puma(workers: 2, preload: true, env: { "GOOD_JOB_HOOKS" => "1" })
+      wait_until("two process rows", limit_seconds: 30) { registered_pids.size == 2 }
+      expect(registered_pids).to match_array(server.children)
+      wait_until_finished(*Array.new(4) { RecordJob.perform_later })
+      stop_server(server)
+      expect([registered_pids, sessions]).to eq [[], []]
+      expect(server.output).not_to match(/hook \S+ failed/)
+    end
+
     it "runs jobs in a worker that replaces one that was killed" do
       server = puma(workers: 2, preload: true)
       wait_until("two process rows", limit_seconds: 30) { registered_pids.size == 2 }
@@ -215,6 +225,32 @@ RSpec.describe "Modes of execution", :database, :integration do
     end
   end
 
+  describe "an adapter" do
+    def adapter(execution_mode, **settings)
+      GoodJob::Adapter.new(execution_mode: execution_mode, _capsule: new_capsule(**settings))
+    end
+
+    it "starts its capsule where its mode says so, and shuts it down" do
+      async, external = %i[async_all external].map { |mode| adapter(mode) }
+      started = -> { [async, external].map(&:async_started?) + capsules.map(&:running?) }
+      expect(started.call).to eq [false, false, false, false]
+      [async, external].each(&:start_async)
+      expect(started.call).to eq [true, false, true, false]
+      async.shutdown(timeout: 5)
+      expect(started.call).to eq [false, false, false, false]
+      expect(capsules.first).to be_shutdown
+    end
+
+    it "has a mode of its own, or the one that is configured" do
+      expect([:inline, nil].map { |mode| adapter(mode, execution_mode: :async_all).execution_mode }).to eq %i[inline async_all]
+    end
+
+    it "is among those of its process" do
+      own = adapter(:external)
+      expect(GoodJob::Adapter.instances).to include(own)
+    end
+  end
+
   describe "a process row" do
     it "says what the process is and how its pools are doing, and goes with it" do
       capsule = start_capsule(queues: "mice:2;*:1")
@@ -226,6 +262,36 @@ RSpec.describe "Modes of execution", :database, :integration do
       expect(process.schedulers.map { |pool| pool.values_at("queues", "max_threads") }).to eq [["mice", 2], ["*", 1]]
       capsule.shutdown
       expect(GoodJob::Process.count).to eq 0
+    end
+
+    it "says what is kept and run again, whether cron runs, and how many jobs have run, in all and in each pool" do
+      stub_const("KeyJob", Class.new(ActiveJob::Base) do
+        discard_on(KeyError)
+
+        def perform
+          raise KeyError
+        end
+      end)
+      GoodJob.preserve_job_records = :on_unhandled_error
+      GoodJob.retry_on_unhandled_error = true
+      start_capsule(queues: "mice:3;rats:1", enable_cron: true, cron: { yearly: { class: "RecordJob", cron: "0 0 1 1 *" } })
+      2.times { RecordJob.set(queue: "mice").perform_later }
+      KeyJob.set(queue: "rats").perform_later
+      wait_until("these to be gone") { GoodJob::Job.none? }
+      wait_for_event(LatchedJob.set(queue: "mice").perform_later(latch.path), "started")
+      process = -> { GoodJob::Process.first }
+      wait_until("the row to know") { process.call.schedulers.sum { |pool| pool["total_executions_count"] + pool["active_threads"] } == 4 }
+
+      expect(process.call.state).to include(
+        "preserve_job_records" => "on_unhandled_error", "retry_on_unhandled_error" => true, "cron_enabled" => true,
+        "total_succeeded_executions_count" => 2, "total_errored_executions_count" => 1
+      )
+      expect(process.call.schedulers).to match [
+        include("name" => /mice/, "active_threads" => 1, "available_threads" => 2, "succeeded_executions_count" => 2,
+                "errored_executions_count" => 0, "total_executions_count" => 2, "empty_executions_count" => be_positive),
+        include("name" => /rats/, "active_threads" => 0, "available_threads" => 1, "succeeded_executions_count" => 0,
+                "errored_executions_count" => 1, "total_executions_count" => 1, "empty_executions_count" => be_positive)
+      ]
     end
 
     it "is touched every few seconds, whatever the jobs do" do

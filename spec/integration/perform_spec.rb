@@ -58,6 +58,19 @@ RSpec.describe "Performing", :database, :integration do
     end
   end
 
+  describe "a job that runs" do
+    it "has no execution row until it has ended" do
+      start_capsule
+      job = LatchedJob.perform_later(latch.path)
+      wait_for_event(job, "started")
+      expect(row(job).performed_at).to be_present
+      expect(executions(job)).to be_empty
+      latch.open
+      wait_until_finished(job)
+      expect(executions(job).size).to eq 1
+    end
+  end
+
   describe "a job that fails" do
     it "is finished with its error when nothing handles that" do
       job = perform { raise ArgumentError, "no cheese" }
@@ -76,6 +89,20 @@ RSpec.describe "Performing", :database, :integration do
     it "is finished as discarded by discard_on" do
       job = perform { raise KeyError, "lost" }
       expect(job).to have_attributes(error: "KeyError: lost", error_event: "discarded", finished_at: be_present)
+    end
+
+    it "has on record, by number, what was done about the error" do
+      MouseJob.action = proc { |error| raise error.constantize }
+      jobs = %w[ZeroDivisionError EncodingError KeyError].map { |error| MouseJob.perform_later(error) }
+      run_jobs
+      numbers = jobs.map do |job|
+        Postgres.execute(SpecDatabase.url, <<~SQL, [job.job_id]).map { |row| row.values.map(&:to_i) }
+          SELECT job.error_event AS on_job, execution.error_event AS on_execution
+          FROM good_jobs AS job JOIN good_job_executions AS execution USING (active_job_id)
+          WHERE job.id = $1 ORDER BY execution.created_at
+        SQL
+      end
+      expect(numbers).to eq [[[2, 2]], [[4, 3], [4, 4]], [[5, 5]]]
     end
 
     it "runs again at once, for ever, with retry_on_unhandled_error, as it was" do
@@ -104,6 +131,18 @@ RSpec.describe "Performing", :database, :integration do
       expect(after.scheduled_at).to be_within(700).of(1.hour.from_now)
       expect(after.serialized_params).to include("executions" => 1, "exception_executions" => { "[IOError]" => 1 }, "job_id" => job.job_id)
       expect(GoodJob::Execution.where(active_job_id: job.job_id).pluck(:serialized_params)).to match [include("executions" => 0)]
+    end
+
+    it "keeps its batch and its cron entry" do
+      MouseJob.retry_on(IOError, wait: 3600, attempts: 3)
+      MouseJob.action = proc { raise IOError }
+      job = MouseJob.new
+      batch = GoodJob::Batch.enqueue([job])
+      from_cron = { cron_key: "tick", cron_at: Time.utc(2030) }
+      GoodJob::Job.update_all(from_cron)
+      start_capsule
+      wait_until("the first attempt to be stored") { row(job).error }
+      expect(row(job)).to have_attributes(error_event: "retried", finished_at: nil, batch_id: batch.id, **from_cron)
     end
 
     it "succeeds in the end, with an execution row for every attempt" do

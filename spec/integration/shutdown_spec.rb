@@ -132,6 +132,49 @@ RSpec.describe "A shutdown", :database, :integration do
     expect([GoodJob.current_thread_running?, GoodJob.current_thread_shutting_down?]).to eq [true, nil]
   end
 
+  describe "of a process" do
+    it "is one of all its capsules, and waits for their jobs unless told otherwise" do
+      idle, busy = Array.new(2) { |number| start_capsule(queues: number.zero? ? "nothing" : "*") }
+      job = LatchedJob.perform_later(latch.path)
+      wait_for_event(job, "started")
+      expect(GoodJob).not_to be_shutdown
+      ending = Thread.new { GoodJob.shutdown }
+      wait_until("the shutdown to begin") { !busy.running? && idle.shutdown? }
+      expect([ending, GoodJob.shutdown?]).to match [be_alive, false]
+      latch.open
+      ending.join(10)
+      expect([row(job).succeeded?, GoodJob.shutdown?]).to eq [true, true]
+    end
+
+    it "waits for as long as it is told" do
+      start_capsule
+      job = LatchedJob.perform_later(latch.path)
+      wait_for_event(job, "started")
+      GoodJob.shutdown(timeout: 0)
+      expect([row(job).error_event, GoodJob.shutdown?]).to eq ["interrupted", true]
+    end
+
+    # @return [Boolean] whether GoodJob.restart did it
+    def restarts?(capsule, execution_mode, serving:)
+      before = capsule.process_id
+      GoodJob.configuration = GoodJob::Configuration.new({ execution_mode: execution_mode }, rails: {}, env: {}, cli: false)
+      allow(GoodJob::WebServer).to receive(:serving?).and_return(serving)
+      GoodJob.restart(timeout: 5)
+      capsule.process_id != before
+    ensure
+      GoodJob.configuration = nil
+    end
+
+    it "is followed by a start by GoodJob.restart, in a web server and in the mode async only" do
+      capsule = start_capsule
+      # Those that other examples have left behind would start, too.
+      allow(GoodJob::Capsule).to receive(:instances).and_return([capsule])
+      others = %i[async_server async_all external inline].map { |mode| restarts?(capsule, mode, serving: true) }
+      expect([restarts?(capsule, :async, serving: true), restarts?(capsule, :async, serving: false), *others]).to eq [true, *[false] * 5]
+      wait_until_finished(RecordJob.perform_later)
+    end
+  end
+
   { "-1" => [-1, "finished"], "nil" => [nil, "finished"], "some seconds" => [0.5, "interrupted"], "0" => [0, "interrupted"] }.each do |what, (timeout, end_of_job)|
     it "with a timeout of #{what} leaves the running job #{end_of_job}" do
       capsule = start_capsule

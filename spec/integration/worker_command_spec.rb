@@ -12,6 +12,15 @@ RSpec.describe "The command good_job start", :database, :integration do
     have_attributes(performed_at: be_present, finished_at: nil, locked_by_id: nil, error: /\AGoodJob::InterruptedError: /, error_event: "interrupted")
   end
 
+  it "is what good_job does without being told; it logs to its standard output, though the application does elsewhere" do
+    worker = good_job_command(configuration: "config.logger = ActiveSupport::Logger.new(nil)")
+    wait_until_registered(worker)
+    job = RecordJob.perform_later
+    wait_until_finished(job)
+    expect(worker.stop.exitstatus).to eq 0
+    expect(worker.output.scan(/\[GoodJob\].* (?:started scheduler with queues=\*|Executed GoodJob #{job.job_id})/).size).to eq 2
+  end
+
   describe "told to stop" do
     %i[TERM INT].each do |signal|
       it "by #{signal}, lets the running job finish, claims no other, takes leave and exits with 0" do

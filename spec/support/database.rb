@@ -26,6 +26,21 @@ module SpecDatabase
     ActiveRecord::Base.connection.execute(TABLES.map { |table| "DELETE FROM #{table};" }.join)
   end
 
+  # Ends the runtimes' sessions, and lets nobody connect until the end of the block. Who else is connected stays so.
+  def closed
+    allow_connections(false)
+    Postgres.execute(Postgres.server_url, <<~SQL, [NAME])
+      SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'GoodJob'
+    SQL
+    yield
+  ensure
+    allow_connections(true)
+  end
+
+  def allow_connections(allowed)
+    Postgres.execute(Postgres.server_url, "ALTER DATABASE #{NAME} ALLOW_CONNECTIONS #{allowed}")
+  end
+
   def drop
     Postgres.drop(NAME) if Process.pid == @owner_pid
   end

@@ -11,7 +11,12 @@ module SpecApp
 
   # @param flags [Array<String>] of `good_job start`
   def good_job(*flags, **options)
-    launch("bin/good_job", "start", *flags, **options)
+    good_job_command("start", *flags, **options)
+  end
+
+  # @param arguments [Array<String>] of `good_job`
+  def good_job_command(*arguments, **options)
+    launch("bin/good_job", *arguments, **options)
   end
 
   # Waits until it runs jobs.

@@ -80,8 +80,9 @@ impl Operation {
         let (ears, heard) = mpsc::channel(EARS_MAX);
         let (deaf, _) = mpsc::channel(1);
         let complaints = Arc::new(Complaints::new(Arc::clone(&shared.events)));
-        let link = |name, ears| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&complaints), ears));
-        let listen = link("listen", ears);
+        let link = |name, ears, up| Arc::new(Link::new(name, Arc::clone(&shared.config), Arc::clone(&complaints), ears, up));
+        // On which the process says that it lives, again and again.
+        let listen = link("listen", ears, Arc::clone(&shared.connected));
         let clock = Arc::new(DatabaseClock::default());
         let heartbeat = Arc::new(Heartbeat {
             store: Arc::clone(&store),
@@ -106,7 +107,7 @@ impl Operation {
             tell_notifications: shared.config.tell_notifications,
             listening: Arc::clone(&shared.listening),
         });
-        let (claim, finish) = (link("claim", deaf.clone()), link("finish", deaf));
+        let (claim, finish) = (link("claim", deaf.clone(), Arc::default()), link("finish", deaf, Arc::default()));
         let batches = Arc::new(BatchWatch {
             store: Arc::clone(&store),
             link: Arc::clone(&finish),

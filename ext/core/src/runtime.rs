@@ -49,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) phase: watch::Sender<Phase>,
     /// Told when waiting for the database has taken too long at a stop.
     pub(crate) abandoned: Notify,
+    pub(crate) connected: Arc<AtomicBool>,
     pub(crate) listening: Arc<AtomicBool>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) sooner: Arc<Sooner>,
@@ -137,6 +138,7 @@ impl Runtime {
             events: Arc::default(),
             phase: watch::Sender::new(Phase::New),
             abandoned: Notify::new(),
+            connected: Arc::default(),
             listening: Arc::default(),
             pulse: Arc::default(),
             sooner: Arc::default(),
@@ -466,7 +468,7 @@ impl Shared {
         let state = *self.phase.borrow();
         Snapshot {
             state,
-            connected: state > Phase::Starting && state < Phase::Stopped,
+            connected: state > Phase::Starting && state < Phase::Stopped && self.connected.load(Ordering::Relaxed),
             listening: self.listening.load(Ordering::Relaxed),
             pools: self.pools.iter().map(|pool| PoolSnapshot::from(pool.as_ref())).collect(),
             unsaved_outcomes: self.unsaved.len(),

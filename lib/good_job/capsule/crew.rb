@@ -57,9 +57,11 @@ module GoodJob
         @workers.select(&:alive?).map { |worker| worker.job_id.tap { worker.kill } }.compact
       end
 
-      # @return [Boolean] whether no job is running
-      def idle?
-        @workers.none?(&:job_id)
+      # @param seconds [Numeric]
+      # @return [Boolean] whether no job is running, and none has run and no thread was started for so long
+      def idle?(seconds)
+        workers = @workers
+        workers.none?(&:job_id) && ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) - workers.map(&:idle_since).max >= seconds
       end
 
       private

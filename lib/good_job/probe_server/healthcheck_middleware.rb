@@ -27,15 +27,16 @@ module GoodJob
       end
 
       def connected?
-        started? && capsules.all? { |capsule| listening?(capsule.snapshot) }
+        started? && capsules.all? { |capsule| reached?(capsule) }
       end
 
       def capsules
         Capsule.instances.reject { |capsule| capsule.shutdown? && capsule.snapshot.nil? }
       end
 
-      def listening?(snapshot)
-        snapshot && snapshot[:connected] && (snapshot[:listening] || !GoodJob.configuration.enable_listen_notify)
+      def reached?(capsule)
+        snapshot = capsule.snapshot
+        snapshot && snapshot[:connected] && (snapshot[:listening] || !capsule.configuration.enable_listen_notify)
       end
 
       def answer(well, text)

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::error::Error as _;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,8 @@ pub(crate) struct Link {
     config: Arc<Config>,
     complaints: Arc<Complaints>,
     ears: mpsc::Sender<Heard>,
+    /// Whether there is a connection, as far as anybody who asked for it has found, for snapshots.
+    up: Arc<AtomicBool>,
     current: AsyncMutex<Current>,
 }
 
@@ -72,8 +75,14 @@ pub(crate) struct Live {
 
 impl Link {
     /// A link that hands whatever is notified on it to `ears`.
-    pub(crate) fn new(name: &'static str, config: Arc<Config>, complaints: Arc<Complaints>, ears: mpsc::Sender<Heard>) -> Self {
-        Self { name, config, complaints, ears, current: AsyncMutex::default() }
+    pub(crate) fn new(
+        name: &'static str,
+        config: Arc<Config>,
+        complaints: Arc<Complaints>,
+        ears: mpsc::Sender<Heard>,
+        up: Arc<AtomicBool>,
+    ) -> Self {
+        Self { name, config, complaints, ears, up, current: AsyncMutex::default() }
     }
 
     /// Runs a statement and gives all its rows, connecting first if need be.
@@ -105,8 +114,10 @@ impl Link {
             }
             current.lost_at.get_or_insert_with(Instant::now);
         }
+        self.up.store(false, Ordering::Relaxed);
         let key = rand::random();
         let (live, driver) = self.connect(&succession(current.key, key), current.lost_at).await;
+        self.up.store(true, Ordering::Relaxed);
         current.key = Some(key);
         current.driver = Some(Driving::start(driver, self.ears.clone()));
         current.live = Some(Arc::clone(&live));

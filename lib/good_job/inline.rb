@@ -115,12 +115,22 @@ module GoodJob
         Events.perform_job(run) { run.perform { |params| ActiveJob::Base.execute(params) } }
       ensure
         stored = store(run, ::Process.clock_gettime(::Process::CLOCK_MONOTONIC, :microsecond) - started_at)
+        tell_of_discarded(stored)
       end
       LogSubscriber.performed(run.job_id)
       advance_batches(stored)
       raise run.unhandled_error if run.unhandled_error
 
       stored.any? { |row| row["due"] }
+    end
+
+    # Discarded for its interruptions, by the exception that is on its way to the caller: nothing after this will be reached.
+    def tell_of_discarded(stored)
+      discarded = stored.select { |row| row["discarded"] }
+      return if discarded.empty?
+
+      RuntimeEvents.handle({ name: "discarded", job_ids: discarded.map { |row| row["id"] } })
+      advance_batches(discarded)
     end
 
     def advance_batches(stored)
@@ -140,7 +150,7 @@ module GoodJob
         run.job_id, @process_id, Time.current, duration_us, *transition.values_at(:action, :error, :error_event),
         Statements.array(transition[:error_backtrace]), transition[:record_execution],
         transition[:serialized_params], next_time && Time.at(0, next_time, :microsecond), *transition.values_at(:queue_name, :priority),
-        Statements.array(transition[:labels])
+        Statements.array(transition[:labels]), GoodJob.configuration.max_interruptions
       ]
     end
 

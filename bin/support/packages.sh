@@ -8,7 +8,7 @@ packages=(
   ruby-pg ruby-fugit ruby-thor ruby-rack puma        # what the gem and its demo run on
   ruby-rspec rubocop                                 # what they are tested with
   postgresql
-  procps util-linux                                  # ps; flock, runuser, unshare
+  procps util-linux iproute2                         # ps; flock, runuser, unshare; ip
 )
 
 # Other queues that the benchmarks compare with. Installed where the distribution has them; where it does not, a benchmark says so.

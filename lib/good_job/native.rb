@@ -23,8 +23,8 @@ module GoodJob
   # @!method self.transition(outcome)
   #   What an outcome does to a job's row, for the inline mode, which writes it on the application's connection.
   #   @param outcome [Hash] see {Outcome}
-  #   @return [Hash] `{action: "finish" | "retry" | "release" | "delete", error:, error_event: Integer | nil, error_backtrace:,
-  #     serialized_params:, scheduled_at:, queue_name:, priority:, labels:, record_execution:}`
+  #   @return [Hash] `{action: "finish" | "retry" | "interrupt" | "release" | "delete", error:, error_event: Integer | nil,
+  #     error_backtrace:, serialized_params:, scheduled_at:, queue_name:, priority:, labels:, record_execution:}`
   module Native
     # Claims, listens, completes and stays alive, on threads of its own that never need Ruby's lock.
     #

@@ -72,10 +72,11 @@ RSpec.describe "A job whose attempts are cut short", :database, :integration do
       expect { MouseJob.perform_later }.to raise_error(Exception, "out of memory, say")
       job_row = GoodJob::Job.first
       expect(job_row).to have_attributes(performed_at: be_present, finished_at: nil, locked_by_id: nil)
+      expect(job_row.error).to match(/\AGoodJob::InterruptedError: Interrupted after starting perform at '[\d -]+:\d\d:[\d.]+'\z/)
       expect(GoodJob.perform_inline).to eq 2
       expect(SpecRun.count).to eq 2
       expect(job_row.reload).to have_attributes(error: nil, finished_at: be_present, executions_count: 3)
-      expect(GoodJob::Execution.order(:created_at).map(&:error_event)).to eq ["retried", nil]
+      expect(GoodJob::Execution.order(:created_at).map(&:error_event)).to eq ["interrupted", "retried", nil]
     end
 
     it "is performed by hand as ever, inside of another job that was cut short" do
@@ -122,6 +123,69 @@ RSpec.describe "A job whose attempts are cut short", :database, :integration do
       )
       expect(attempts(job)).to eq [["GoodJob::InterruptedError", :interrupted], ["GoodJob::InterruptionLimitError", :discarded]]
       expect(told.pop.message).to include job.job_id
+    end
+
+    describe "in the inline mode" do
+      let(:told) { [] }
+
+      before do
+        errors = told
+        GoodJob.on_thread_error = ->(error) { errors << error }
+        use_adapter(:inline)
+      end
+
+      def limit_interruptions(limit)
+        allow(GoodJob).to receive(:configuration).and_return(GoodJob::Configuration.new({ max_interruptions: limit }))
+      end
+
+      # It reaches whoever runs the job.
+      def expect_death(&run)
+        expect(&run).to raise_error(Exception, "not one that a job may handle")
+      end
+
+      it "is discarded after max_interruptions, whoever cut the attempts before short, and says why" do
+        limit_interruptions(3)
+        expect_death { PoisonJob.perform_later("raise Exception") }
+        job = GoodJob::Job.first
+        expect(job).to have_attributes(error: /\AGoodJob::InterruptedError: /, error_event: "interrupted", finished_at: nil)
+        elsewhere = { error: "GoodJob::InterruptedError: Interrupted after starting perform at '…'", created_at: Time.current }
+        GoodJob::Execution.create!(active_job_id: job.id, **elsewhere)
+        expect_death { GoodJob.perform_inline }
+        expect(job.reload).to be_discarded.and have_attributes(
+          error: /\AGoodJob::InterruptionLimitError: Interrupted after starting perform at '.+' \(3 in a row, and max_interruptions is 3\)\z/,
+          error_event: "discarded", executions_count: 2, locked_by_id: nil
+        )
+        expect(job.executions.order(:created_at).map(&:error_event)).to eq ["interrupted", nil, "discarded"]
+        expect(told.map(&:class)).to eq [GoodJob::InterruptionLimitError]
+        expect(told.first.message).to include job.id
+        expect(GoodJob.perform_inline).to eq 0
+      end
+
+      it "is not discarded where an attempt between has ended by itself" do
+        limit_interruptions(2)
+        expect_death { PoisonJob.perform_later("raise Exception") }
+        job = GoodJob::Job.first
+        GoodJob::Execution.create!(active_job_id: job.id, error: "IOError: wet", created_at: Time.current)
+        expect_death { GoodJob.perform_inline }
+        expect(job.reload).to have_attributes(finished_at: nil, error_event: "interrupted")
+        expect(told).to eq []
+      end
+
+      it "runs again for ever without a limit" do
+        limit_interruptions(nil)
+        expect_death { PoisonJob.perform_later("raise Exception") }
+        3.times { expect_death { GoodJob.perform_inline } }
+        expect(GoodJob::Job.first).to have_attributes(finished_at: nil, executions_count: 4)
+        expect(GoodJob::Execution.pluck(:error_event).uniq).to eq ["interrupted"]
+      end
+
+      it "is told to its batch when it is discarded" do
+        GlobalID.app ||= "spec"
+        stub_const("TellJob", Class.new(ActiveJob::Base) { def perform(_batch, context) = SpecRun.record(self, context[:event].to_s) })
+        limit_interruptions(1)
+        expect_death { GoodJob::Batch.enqueue([PoisonJob.new("raise Exception")], on_discard: "TellJob", on_finish: "TellJob") }
+        expect(events).to eq %w[died discard finish]
+      end
     end
 
     it "is told to its batch when it is discarded" do

@@ -1,6 +1,8 @@
 # frozen_string_literal: true
 
+require_relative "../support/network"
 require_relative "../support/outages"
+require_relative "../support/small_disk"
 
 RSpec.describe "An outage of the database", :database, :integration, :outage do
   describe "while jobs run and outcomes are being stored" do
@@ -202,6 +204,61 @@ RSpec.describe "An outage of the database", :database, :integration, :outage do
     proxies&.each_value(&:remove)
   end
 
+  describe "by a cut network", skip: Network.obstacle do
+    let(:network) { Network.new }
+    let(:cluster) { Cluster.apart(within: network.server.entrance, network: true) }
+    let(:islands) { Hash.new { |all, name| all[name] = network.island } }
+    let(:other_latch) { Latch.create }
+
+    after do
+      other_latch.remove
+      network.remove
+    end
+
+    # A worker there, for the queue of the same name.
+    def worker_on(name)
+      way = "postgres://postgres@#{islands[name].server_address}:#{cluster.port}#{URI(url).path}?connect_timeout=2"
+      good_job("--queues=#{name}", "--max-threads=2", env: { "DATABASE_URL" => way }, within: islands[name].entrance)
+    end
+
+    def enqueue_on(names, latch)
+      names.map { |name| OfflineJob.set(queue: name).perform_later(latch.path) }
+    end
+
+    # Both ways at once, since each has to wait until the runtime gives up: 5 to 8 s, and an attempt to connect.
+    it "that loses what is sent, or is unplugged, is over for the workers as soon as it is back, and nothing has run twice" do
+      ways = { "lost" => :lose_packets, "unplugged" => :unplug }
+      start_capsule(queues: "none") # puts back what it takes for abandoned
+      workers = ways.keys.map { |name| worker_on(name) }
+      jobs = enqueue_on(ways.keys, latch)
+      lasting = enqueue_on(ways.keys, other_latch)
+      wait_until("all to run", limit_seconds: 30) { latch.notes.size == 2 && other_latch.notes.size == 2 }
+
+      cut_at = now
+      ways.each { |name, way| islands[name].public_send(way) }
+      latch.open
+      waiting = enqueue(4, job_class: QuickJob, queue_name: "lost") + enqueue(4, job_class: QuickJob, queue_name: "unplugged")
+      workers.each { |worker| worker.wait_for_output(/cannot run jobs/) }
+      expect(now - cut_at).to be < 13
+      expect(unfinished([*jobs, *lasting, *waiting]).size).to eq 12
+      islands.each_value(&:mend)
+
+      probes = expect_work_to_go_on(*jobs, queues: ways.keys, job_class: QuickJob)
+      other_latch.open
+      wait_until_stored([*lasting, *waiting])
+      expect(workers.map { |worker| worker.stop.exitstatus }).to eq [0, 0]
+      expect_each_once([*jobs, *lasting, *waiting, *probes])
+      expect([latch, other_latch].flat_map(&:notes).tally).to eq("started" => 4, "finished" => 4)
+      workers.each do |worker|
+        causes = worker.output.scan(/cannot run jobs.*/)
+        expect(causes).to eq causes.uniq
+        expect(worker.output.scan("connected to Postgres again").size).to be <= 3
+        expect(worker.output.scan("could not connect").size).to eq 2 * causes.size # the other line is the notifier's
+      end
+      expect(errors.map(&:message)).to eq []
+    end
+  end
+
   describe "that leaves it readable only" do
     it "is said once, and waited for" do
       capsule = start_capsule(max_threads: 2)
@@ -298,6 +355,51 @@ RSpec.describe "An outage of the database", :database, :integration, :outage do
     end
   end
 
+  describe "by a disk that fills up", skip: SmallDisk.obstacle do
+    let(:disk) { SmallDisk.new(megabytes: 4, owner: Cluster::OWNER) }
+    let(:cluster) { Cluster.apart(within: disk.entrance) }
+
+    after { disk.remove }
+
+    # The tables are on it; what the server itself needs to live on is not.
+    def move_tables_there
+      server("CREATE TABLESPACE small LOCATION '#{disk.directory}'")
+      rows("ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE small")
+      rows("ALTER INDEX ALL IN TABLESPACE pg_default SET TABLESPACE small")
+    end
+
+    # The file has the size to which it grew, though its rows are rolled back.
+    def fill
+      rows("CREATE TABLE ballast (bytes text) WITH (autovacuum_enabled = off) TABLESPACE small")
+      rows("ALTER TABLE ballast ALTER bytes SET STORAGE PLAIN")
+      rows(<<~SQL)
+        DO $$
+          BEGIN
+            LOOP INSERT INTO ballast VALUES (repeat('x', 7000)); END LOOP;
+          EXCEPTION WHEN disk_full THEN NULL;
+          END
+        $$
+      SQL
+    end
+
+    it "is said once, outcomes wait for room, and no job is lost or runs twice" do
+      move_tables_there
+      capsule = start_capsule(max_threads: 1)
+      jobs = [enqueue_held, *enqueue(300)]
+      fill
+      latch.open
+      refusals = -> { cluster.log.scan(/ERROR: .*No space left on device/).size }
+      before = refusals.call
+      wait_until("outcomes that wait, and many attempts to write") { capsule.snapshot[:unsaved_outcomes] > 10 && refusals.call > before + 8 }
+      rows("DROP TABLE ballast")
+      probe = expect_work_to_go_on(jobs.first)
+      wait_until_stored(jobs)
+      capsule.shutdown
+      expect_each_once([*jobs, *probe])
+      expect(errors.map(&:message)).to all(include("No space left on device"))
+      expect(errors.size).to be_between(1, 2) # an outcome, and claims if any were tried
+    end
+  end
   it "by a full disk is said once, and outcomes wait for room" do
     tables = %w[good_jobs good_job_executions good_job_processes]
     rows(<<~SQL)

@@ -9,13 +9,16 @@ require "uri"
 require_relative "observed_process"
 require_relative "postgres"
 
-# A Postgres server of the specs' own, for what cannot be asked of one that others use: passwords and outages. Made when first
-# needed, gone with the specs.
+# A Postgres server of the specs' own, for what cannot be asked of one that others use: passwords and outages. The shared one is made
+# when first needed, and gone with the specs.
 class Cluster
   include WaitUntil
 
   PORTS = (10_000..19_000) # below those that the kernel gives to outgoing connections
   PROGRAMS = Dir["/usr/lib/postgresql/*/bin"].max_by { |path| path[/\d+/].to_i } || `pg_config --bindir`.chomp
+
+  # Whose it is, where root may not be.
+  OWNER = "postgres"
 
   SETTINGS = <<~CONF
     listen_addresses = '127.0.0.1'
@@ -30,12 +33,29 @@ class Cluster
     host all all 127.0.0.1/32 scram-sha-256
   CONF
 
+  # In a network that is the server's own.
+  OPEN_ACCESS = <<~CONF
+    local all all trust
+    host all all all trust
+  CONF
+
   # @return [Cluster] running
   def self.shared
     (@shared ||= new).tap(&:start)
   end
 
+  # @param options [Hash] as of {#initialize}
+  # @return [Cluster] an example's own, running
+  def self.apart(**options)
+    new(**options).tap { |cluster| (@apart ||= []) << cluster }.tap(&:start)
+  end
+
+  def self.remove_apart
+    @apart&.pop&.remove until @apart.to_a.empty?
+  end
+
   def self.remove
+    remove_apart
     @shared&.remove
   end
 
@@ -43,7 +63,11 @@ class Cluster
   attr_reader :directory
   attr_reader :port
 
-  def initialize
+  # @param within [Array<String>] a command that runs another one, in surroundings of its own
+  # @param network [Boolean] whether these are a network of its own: it is then reached from there, and by its socket
+  def initialize(within: [], network: false)
+    @within = within
+    @network = network
     @directory = Dir.mktmpdir("cluster")
     @port = PORTS.to_a.shuffle.find { |port| free?(port) }
     FileUtils.chown(account, nil, directory)
@@ -54,7 +78,8 @@ class Cluster
   def start
     return if @server&.alive?
 
-    @server = ObservedProcess.new(*unprivileged("#{PROGRAMS}/postgres", "-D", data, "-p", port.to_s), environment: {}, directory: directory)
+    command = [*@within, *unprivileged("#{PROGRAMS}/postgres", "-D", data, "-p", port.to_s)]
+    @server = ObservedProcess.new(*command, environment: {}, directory: directory)
     wait_until("the cluster to start") { ready? || @server.expect_alive }
   end
 
@@ -71,7 +96,7 @@ class Cluster
 
   # @return [String] as superuser
   def url(database = "postgres")
-    "postgres://postgres@127.0.0.1:#{port}/#{database}"
+    "postgres://postgres@#{@network ? URI.encode_www_form_component(directory) : "127.0.0.1"}:#{port}/#{database}"
   end
 
   # @return [String] as a user with a password
@@ -112,8 +137,9 @@ class Cluster
     output = IO.popen(unprivileged(*initdb), chdir: directory, err: %i[child out], &:read)
     raise "initdb: #{output}" unless $CHILD_STATUS.success?
 
-    File.write("#{data}/postgresql.auto.conf", "#{SETTINGS}unix_socket_directories = '#{directory}'\n")
-    File.write("#{data}/pg_hba.conf", ACCESS)
+    everywhere = "listen_addresses = '*'\n" if @network
+    File.write("#{data}/postgresql.auto.conf", "#{SETTINGS}#{everywhere}unix_socket_directories = '#{directory}'\n")
+    File.write("#{data}/pg_hba.conf", @network ? OPEN_ACCESS : ACCESS)
   end
 
   def data
@@ -128,7 +154,7 @@ class Cluster
   end
 
   def account
-    Process.uid.zero? ? "postgres" : Etc.getlogin
+    Process.uid.zero? ? OWNER : Etc.getlogin
   end
 
   def free?(port)

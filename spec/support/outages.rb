@@ -11,9 +11,14 @@ module Outages
   # Within which work goes on once the database is back.
   PROMISE_S = 5
 
+  # @return [Cluster] that suffers the outage
+  def cluster
+    Cluster.shared
+  end
+
   # @return [String] of a database of the example's own
   def url
-    @url ||= Cluster.shared.url(Cluster.shared.create_database)
+    @url ||= cluster.url(cluster.create_database)
   end
 
   # @return [Array<Hash>]
@@ -24,7 +29,7 @@ module Outages
   # As somebody to whom no limit applies.
   # @return [Array<Hash>]
   def server(sql)
-    Postgres.execute(Cluster.shared.url, sql)
+    Postgres.execute(cluster.url, sql)
   end
 
   # By which Active Record, and capsules from then on, reach the database.
@@ -64,8 +69,8 @@ module Outages
   end
 
   # @return [Array<ActiveJob::Base>]
-  def enqueue(count, **attributes)
-    jobs = Array.new(count) { ShortJob.new.tap { |job| attributes.each { |name, value| job.public_send(:"#{name}=", value) } } }
+  def enqueue(count, job_class: ShortJob, **attributes)
+    jobs = Array.new(count) { job_class.new.tap { |job| attributes.each { |name, value| job.public_send(:"#{name}=", value) } } }
     expect(ActiveJob::Base.queue_adapter.enqueue_all(jobs)).to eq count
     jobs
   ensure
@@ -85,9 +90,9 @@ module Outages
 
   # What is enqueued now, for each of the queues, is done within the promise; what has ended meanwhile is stored within it too.
   # @return [Array<ActiveJob::Base>] what was enqueued
-  def expect_work_to_go_on(*ended, queues: ["default"])
+  def expect_work_to_go_on(*ended, queues: ["default"], job_class: ShortJob)
     back_at = now
-    probes = queues.flat_map { |queue| enqueue(1, priority: -10, queue_name: queue) }
+    probes = queues.flat_map { |queue| enqueue(1, job_class: job_class, priority: -10, queue_name: queue) }
     wait_until("work to go on", limit_seconds: 30) { unfinished(probes + ended).empty? }
     expect(now - back_at).to be < PROMISE_S
     probes
@@ -149,12 +154,13 @@ RSpec.configure do |config|
 
   # Before capsules are shut down, which want to take leave.
   config.after(:each, :outage) do
-    Cluster.shared
+    cluster.start
     @proxy&.resume
   end
 
   config.append_after(:each, :outage) do
     @proxy&.remove
     SpecDatabase.connect
+    Cluster.remove_apart
   end
 end

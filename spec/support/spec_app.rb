@@ -92,12 +92,13 @@ module SpecApp
 
   private
 
-  def launch(*command, env: {}, configuration: "")
+  # @param within [Array<String>] a command that runs another one, in surroundings of its own
+  def launch(*command, env: {}, configuration: "", within: [])
     environment = {
       "DATABASE_URL" => "#{SpecDatabase.url}?pool=#{SpecDatabase::POOL_SIZE}", "RAILS_ENV" => "production", "BUNDLE_GEMFILE" => ENV.fetch("BUNDLE_GEMFILE", Project.path("Gemfile").to_s),
       "SPEC_APP_CONFIGURATION" => configuration
     }
-    process = ObservedProcess.new(*command, environment: environment.merge(env), directory: DIRECTORY)
+    process = ObservedProcess.new(*within, *command, environment: environment.merge(env), directory: DIRECTORY)
     launched << process
     process
   end

@@ -66,8 +66,10 @@ impl From<Transition> for FlatTransition {
             Transition::Finish(failure) => Self { record_execution: true, ..flat("finish") }.with_failure(failure),
             Transition::Delete(failure) => flat("delete").with_failure(failure),
             Transition::Retry(failure, next) => Self { record_execution: true, ..flat("retry") }.with_failure(failure).with_next(next),
+            // What is written of it is made up where it is written.
+            Transition::Interrupt => Self { record_execution: true, ..flat("interrupt") },
             // Nothing is parked inline: what does not run there is raised.
-            Transition::Interrupt | Transition::Release | Transition::Park(_) => flat("release"),
+            Transition::Release | Transition::Park(_) => flat("release"),
         }
     }
 }

@@ -32,10 +32,11 @@ module GoodJob
           Events.perform_job(@run) { @run.perform { |params| ActiveJob::Base.execute(params) } }
         ensure
           @stored = store(now - started_at)
+          tell_of_discarded
         end
         LogSubscriber.performed(@run.job_id)
         report_lost_lease if @stored.empty?
-        advance_batches
+        advance_batches(@stored)
         self
       end
 
@@ -72,7 +73,7 @@ module GoodJob
           @run.job_id, @process_id, Time.current, duration_us, *transition.values_at(:action, :error, :error_event),
           Statements.array(transition[:error_backtrace]), transition[:record_execution],
           transition[:serialized_params], next_time && Time.at(0, next_time, :microsecond), *transition.values_at(:queue_name, :priority),
-          Statements.array(transition[:labels]), @claim[:locked_at]
+          Statements.array(transition[:labels]), @claim[:locked_at], GoodJob.configuration.max_interruptions
         ]
       end
 
@@ -81,8 +82,17 @@ module GoodJob
         GoodJob.report_error(LostLeaseError.new(message))
       end
 
-      def advance_batches
-        @stored.flat_map { |row| row.values_at("batch_id", "batch_callback_id") }.compact.each { |id| Batch::Progress.advance(id) }
+      # Discarded for its interruptions, by the exception that is on its way to the caller: nothing after this will be reached.
+      def tell_of_discarded
+        discarded = @stored.select { |row| row["discarded"] }
+        return if discarded.empty?
+
+        RuntimeEvents.handle({ name: "discarded", job_ids: discarded.map { |row| row["id"] } })
+        advance_batches(discarded)
+      end
+
+      def advance_batches(stored)
+        stored.flat_map { |row| row.values_at("batch_id", "batch_callback_id") }.compact.each { |id| Batch::Progress.advance(id) }
       end
 
       def now

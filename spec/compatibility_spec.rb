@@ -75,6 +75,15 @@ RSpec.describe "The page on compatibility" do
                 "Quote what proves it now in docs/compatibility.md, or write \"no spec yet\":"
   end
 
+  it "is not alone: the page on testing quotes examples that are there, too" do
+    page = Sources.read("docs/testing.md")
+    paths = page.scan(%r{^\[(\w+)\]: \.\./(\S+)$}).to_h
+    quoted = entry.new("", "", page[/^## Proofs$.*/m]).examples
+    expect(quoted.size).to be > 30
+    expect_none quoted.reject { |name, sentence| paths[name] && example?(paths[name], sentence) },
+                "Quote what proves it now at the end of docs/testing.md:"
+  end
+
   it "sends whoever wants to know why something differs to another page" do
     silent = entries.select { |row| row.differs? && !row.proof.match?(/\[(?:differences|settings)\]/) }
     expect_none silent, "Give the reason in docs/differences.md, and name that page as [differences]:"

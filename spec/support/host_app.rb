@@ -15,13 +15,14 @@ class HostApp
 
   # @param databases [Hash{Symbol => String}] database names; the first is the primary one
   # @param configuration [String] lines for the application class
-  def initialize(databases:, configuration: "")
+  # @param frameworks [Array<String>] what it requires before the gem
+  def initialize(databases:, configuration: "", frameworks: %w[active_record/railtie])
     @directory = Dir.mktmpdir("host_app")
     write "config/database.yml", { "test" => databases.to_h { |name, database| [name.to_s, database_settings(name, database)] } }.to_json
     write "config/application.rb", <<~RUBY
       require "logger"
       require "rails"
-      require "active_record/railtie"
+      #{frameworks.map { |name| "require #{name.inspect}" }.join("\n")}
       require "good_job_rs"
       class HostApplication < Rails::Application
         config.load_defaults Rails::VERSION::STRING.to_f
@@ -36,8 +37,8 @@ class HostApp
   end
 
   # @return [String] what the command printed
-  def rails(*arguments)
-    environment = { "RAILS_ENV" => "test", "DATABASE_URL" => nil, "RUBYLIB" => Project.path("lib").to_s }
+  def rails(*arguments, env: {})
+    environment = { "RAILS_ENV" => "test", "DATABASE_URL" => nil, "RUBYLIB" => Project.path("lib").to_s }.merge(env)
     output, status = Open3.popen2e(environment, RbConfig.ruby, "bin/rails", *arguments, chdir: directory) do |_input, reader, process|
       [read_within(60, reader, process), process.value]
     end

@@ -4,6 +4,7 @@ module Show
   # The jobs: what is enqueued, and how far it is.
   class Herd
     JOBS_PER_SECOND = 140
+    QUEUES = %w[mice elephants].freeze
 
     KINDS = {
       "now" => -> { MouseJob.perform_later },
@@ -16,6 +17,11 @@ module Show
     MIXTURE = { "now" => 24, "now, slow" => 4, "scheduled" => 4, "retried once" => 2, "failing" => 1 }.freeze
     STAMPEDE = "all at once"
     SLICE = 500
+
+    # @return [ActiveRecord::Relation<GoodJob::Job>]
+    def self.jobs
+      GoodJob::Job.where(queue_name: QUEUES)
+    end
 
     # @return [Hash{String => Integer}] how many of each kind were enqueued
     attr_reader :counts
@@ -54,7 +60,7 @@ module Show
 
     # Takes a look at {#progress}.
     def look
-      counts = GoodJob::Job.group(:queue_name).order(:queue_name).pluck(:queue_name, Arel.sql("count(*)"), Arel.sql("count(finished_at)"))
+      counts = Herd.jobs.group(:queue_name).order(:queue_name).pluck(:queue_name, Arel.sql("count(*)"), Arel.sql("count(finished_at)"))
       @progress = counts.to_h { |queue, *numbers| [queue, numbers] }
     end
 

@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../scratch_database"
+require_relative "cast"
 require_relative "herd"
 require_relative "progress"
 require_relative "stage"
@@ -44,6 +45,9 @@ module Show
 
     def perform(stage)
       @steps.run("database") { stage.migrate }
+      stage.load_application
+      @cast = Cast.new(stage)
+      @cast.prepare
       @steps.run("processes") { stage.start }
       puts "\nThe application is at #{stage.url}; it runs jobs of #{Stage::WEB_QUEUES}, the worker of #{Stage::WORKER_QUEUES}.\n\n"
       @herd = Herd.new
@@ -68,6 +72,7 @@ module Show
     end
 
     def stream
+      @cast.start
       show do |elapsed_s|
         @herd.enqueue_until([elapsed_s, @length.stream_s].min)
         elapsed_s >= @length.stream_s
@@ -86,7 +91,7 @@ module Show
       deadline = nil
       until @ended_by
         deadline ||= now + FINISH_LIMIT_S if yield(now - started)
-        break if look && deadline && (@herd.finished? || now > deadline)
+        break if look && deadline && (finished? || now > deadline)
 
         sleep TICK_S
       end
@@ -99,17 +104,25 @@ module Show
       return false if @looked_at && now - @looked_at < LOOK_INTERVAL_S
 
       @herd.look
+      @cast.go_on
       @progress.draw
       @looked_at = now
       true
     end
 
+    def finished?
+      @herd.finished? && @cast.finished?
+    end
+
+    # Of a show that was cut short, what the acts should have come to cannot be said.
     def conclude(exits)
       verdict = Verdict.new(@herd, exits, complete: @ended_by.nil?)
-      Summary.new(@herd, verdict, exits, stampede_s: @stampede_s).print
+      summary = Summary.new(@herd, verdict, exits, stampede_s: @stampede_s)
+      summary.print
       return 128 + Signal.list.fetch(@ended_by) if @ended_by
 
-      verdict.faults.empty? ? 0 : 1
+      summary.print_acts(@cast.checks)
+      [*verdict.faults, *@cast.faults].empty? ? 0 : 1
     end
 
     def now

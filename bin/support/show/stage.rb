@@ -13,7 +13,7 @@ module Show
     APPLICATION = File.expand_path("../../../examples/demo", __dir__)
     PUMA_NOTIFY = File.expand_path("../puma_notify.rb", __dir__)
     WEB_QUEUES = "mice:2"
-    WORKER_QUEUES = "elephants:4;mice:2"
+    WORKER_QUEUES = "elephants:4;mice:2;+lions,lambs:1;ring,caves,nights:3"
     START_LIMIT_S = 60
     STOP_LIMIT_S = 30
     LOG_LINES_SHOWN = 30
@@ -35,7 +35,11 @@ module Show
       stage&.kill
     end
 
+    # @return [String]
+    attr_reader :database_url
+
     def initialize(database_url)
+      @database_url = database_url
       @environment = { **ChildProcess.without_settings, "DATABASE_URL" => database_url, "RAILS_ENV" => "production" }
       @children = {}
       FileUtils.mkdir_p(File.join(APPLICATION, "log"))
@@ -47,16 +51,26 @@ module Show
       fail_with("migration", "did not succeed") unless status&.success?
     end
 
+    # In this process, which enqueues.
+    def load_application
+      ENV.update({ **@environment, "DEMO_PART" => "show" })
+      require File.join(APPLICATION, "config/environment")
+    end
+
     def start
       run("web", *%w[bundle exec puma --config config/puma.rb --config], PUMA_NOTIFY, "--bind", "tcp://127.0.0.1:#{port}")
-      run("worker", "bin/good_job", "start", "--queues=#{WORKER_QUEUES}")
-      load_application
+      run("worker", "bin/good_job", "start", "--queues=#{WORKER_QUEUES}", "--probe-port=#{probe_port}")
       wait_for("web") { serving? }
       @children.each { |name, child| wait_for(name) { runs_jobs?(child) } }
     end
 
     def url
       "http://127.0.0.1:#{port}"
+    end
+
+    # @return [String] with which status the worker answers
+    def probe(path)
+      Net::HTTP.get_response(URI("http://127.0.0.1:#{probe_port}#{path}")).code
     end
 
     # Asks both to end, as an operator does.
@@ -78,12 +92,8 @@ module Show
     private
 
     def run(name, *command)
-      @children[name] = ChildProcess.new(*command, environment: @environment, chdir: APPLICATION, in: File::NULL, %i[out err] => [log(name), "w"])
-    end
-
-    def load_application
-      ENV.update(@environment)
-      require File.join(APPLICATION, "config/environment")
+      environment = { **@environment, "DEMO_PART" => name }
+      @children[name] = ChildProcess.new(*command, environment: environment, chdir: APPLICATION, in: File::NULL, %i[out err] => [log(name), "w"])
     end
 
     def serving?
@@ -115,7 +125,15 @@ module Show
     end
 
     def port
-      @port ||= TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+      @port ||= free_port
+    end
+
+    def probe_port
+      @probe_port ||= free_port
+    end
+
+    def free_port
+      TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     end
 
     def now

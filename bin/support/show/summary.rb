@@ -7,7 +7,7 @@ module Show
     LATENCY = <<~SQL
       SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM demo_runs.created_at - good_jobs.scheduled_at) * 1000)::float8[]
       FROM demo_runs JOIN good_jobs ON good_jobs.id = demo_runs.job_id
-      WHERE good_jobs.executions_count = 1 AND good_jobs.created_at < ?
+      WHERE good_jobs.executions_count = 1 AND good_jobs.queue_name IN (?) AND good_jobs.created_at < ?
     SQL
 
     # @param stampede_s [Float, nil] seconds from the first of its jobs enqueued to the last finished
@@ -21,12 +21,21 @@ module Show
     def print
       puts
       line "Enqueued", @herd.counts.reject { |_kind, count| count.zero? }.map { |kind, count| "#{count} #{kind}" }.join(", ")
-      line "Finished", "#{GoodJob::Job.finished.count} of #{@herd.size} jobs, #{GoodJob::Job.discarded.count} of them with an error"
+      line "Finished", "#{Herd.jobs.finished.count} of #{@herd.size} jobs, #{Herd.jobs.discarded.count} of them with an error"
       print_runs
       line "Started", latency
       line "Stampede", stampede if @stampede_s
       line "Left", @exits.map { |exit| "#{exit.name} after #{exit.seconds.round(1)} s" }.join(", ")
       line "Exactly once", @verdict.faults.empty? ? "yes: no job was lost, none ran twice" : "NO: #{@verdict.faults.join("; ")}"
+    end
+
+    # @param checks [Hash{String => Hash{String => Boolean}}] see {Cast#checks}
+    def print_acts(checks)
+      puts
+      checks.each do |title, results|
+        wrong = results.reject { |_what, so| so }.keys
+        line title, wrong.empty? ? "yes: #{results.keys.join("; ")}" : "NO, not so: #{wrong.join("; ")}"
+      end
     end
 
     private
@@ -47,7 +56,7 @@ module Show
     end
 
     def latency
-      sql = DemoRun.sanitize_sql([LATENCY, @herd.stampede_at || Time.current])
+      sql = DemoRun.sanitize_sql([LATENCY, Herd::QUEUES, @herd.stampede_at || Time.current])
       p50, p99 = PG::TextDecoder::Array.new(elements_type: PG::TextDecoder::Float.new).decode(DemoRun.connection.select_value(sql))
       p50 ? "p50 #{p50.round(1)} ms, p99 #{p99.round(1)} ms after it was due (jobs of the stream)" : "nothing"
     end

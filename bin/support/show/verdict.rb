@@ -9,10 +9,20 @@ module Show
              count(*) FILTER (WHERE COALESCE(runs.attempts, 0) < attempts_due) AS missed,
              count(*) FILTER (WHERE runs.runs > attempts_due OR runs.runs > runs.attempts) AS repeated,
              count(*) FILTER (WHERE finished_at IS NOT NULL AND (error IS NOT NULL) <> (job_class = 'StubbornElephantJob')) AS misjudged
-      FROM (SELECT *, CASE job_class WHEN 'TimidMouseJob' THEN 2 ELSE 1 END AS attempts_due FROM good_jobs) AS jobs
+      FROM (
+        SELECT *, CASE job_class WHEN 'TimidMouseJob' THEN 2 ELSE 1 END AS attempts_due FROM good_jobs WHERE queue_name IN (?)
+      ) AS jobs
       LEFT JOIN (
         SELECT job_id, count(*) AS runs, count(DISTINCT attempt) AS attempts FROM demo_runs GROUP BY job_id
       ) AS runs ON runs.job_id = jobs.id
+    SQL
+
+    # Of the acts' jobs, too. The sleepwalker's first attempt is cut short, and made again.
+    REPEATED = <<~SQL
+      SELECT count(*) FROM (
+        SELECT FROM demo_runs JOIN good_jobs ON good_jobs.id = demo_runs.job_id
+        WHERE job_class <> 'SleepwalkerJob' GROUP BY job_id, attempt HAVING count(*) > 1
+      ) AS repeated
     SQL
 
     # @param herd [Herd]
@@ -32,9 +42,11 @@ module Show
     private
 
     def job_faults
-      runs = GoodJob::Job.connection.select_one(RUNS)
-      vanished = @herd.size - GoodJob::Job.count
-      faults = { "were enqueued and are not there" => vanished, "ran more often than they should" => runs["repeated"] }
+      runs = DemoRun.connection.select_one(DemoRun.sanitize_sql([RUNS, Herd::QUEUES]))
+      faults = {
+        "were enqueued and are not there" => @herd.size - Herd.jobs.count,
+        "ran more often than they should" => [runs["repeated"], DemoRun.connection.select_value(REPEATED)].max
+      }
       if @complete
         faults.update("never finished" => runs["unfinished"], "did not run as often as they should" => runs["missed"],
                       "ended with an error that they did not have, or without the one that they had" => runs["misjudged"])

@@ -2,7 +2,10 @@
 
 # One run of one job: written by the job itself when it starts.
 class DemoRun < ActiveRecord::Base
-  PROCESS = "#{GoodJob.cli? ? "worker" : "web"} #{Process.pid}".freeze
+  # @return [String] this process's part in the demo, and its number
+  def self.process
+    "#{ENV.fetch("DEMO_PART") { GoodJob.cli? ? "worker" : "web" }} #{Process.pid}"
+  end
 
   # @return [Hash{Array(String, String) => Integer}] runs by process and queue
   def self.by_process_and_queue

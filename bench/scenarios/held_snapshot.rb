@@ -28,8 +28,9 @@ module Bench
         process do |onlooker|
           jobs = stock.jobs(onlooker, :TallyJob)
           Interleaving.run(options[:repeats]) do
-            supply = filled(stock, jobs)
-            process { |worker| hold(stock, supply, worker, onlooker) }
+            without = process { |worker| work(stock, filled(stock, jobs), worker, &:call) }
+            with = process { |worker| hold(stock, filled(stock, jobs), worker, onlooker) }
+            { **with, ratio_without: without.fetch(:ratio) }
           end
         end
       end
@@ -45,17 +46,23 @@ module Bench
     end
 
     def hold(stock, supply, worker, onlooker)
+      before = after = nil
+      rates = work(stock, supply, worker) do |measured|
+        before = buffers(onlooker)
+        with_snapshot { measured.call.tap { after = buffers(onlooker) } }
+      end
+      { **rates, **after, claim_buffers_before: before.fetch(:claim_buffers) }
+    end
+
+    # @yieldparam measured [#call] the time that is measured
+    # @yieldreturn [Array<String>] what it returns
+    def work(stock, supply, worker)
       worker.call(:Worker, :start_idle, threads: options[:threads])
       keep_busy(supply, worker, WARM_UP_S)
-      buffers_before = buffers(onlooker)
-      started, ended, buffers = with_snapshot do
-        started = time(stock)
-        keep_busy(supply, worker, options[:seconds])
-        [started, time(stock), buffers(onlooker)]
-      end
+      times = yield(-> { [time(stock), keep_busy(supply, worker, options[:seconds]), time(stock)].values_at(0, 2) })
       Drain.new(supply.added) { stock.finished_count }.wait(now)
       check(stock, supply, worker)
-      { **rates(stock, started, ended), **buffers, claim_buffers_before: buffers_before.fetch(:claim_buffers) }
+      rates(stock, *times)
     end
 
     # Of a claim as the worker makes it again and again, and of one from the start of the index, which it makes now and then.

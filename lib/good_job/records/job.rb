@@ -121,9 +121,9 @@ module GoodJob
         Outcome.error_text(error)
       end
 
-      # @return [Symbol] how jobs are locked here, see {Configuration::LOCK_STRATEGIES}
+      # @return [Symbol] how jobs are locked here, see {Configuration::LOCK_STRATEGIES}; tables of an older GoodJob know advisory locks only
       def effective_lock_strategy
-        GoodJob.configuration.lock_strategy
+        column_names.include?("lock_type") ? GoodJob.configuration.lock_strategy : :advisory
       end
 
       # How often Active Job has begun a job; 0 until the first attempt is over.

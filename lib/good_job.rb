@@ -80,17 +80,12 @@ module GoodJob
     attr_reader :logger
     # @return [Boolean, nil, :on_unhandled_error, #call] whether the rows of jobs that ended are kept; a callable is given
     #   (active_job, error, error_event)
-    attr_reader :preserve_job_records
+    attr_accessor :preserve_job_records
     attr_writer :configuration, :capsule
 
     def logger=(logger)
       @logger = logger
       LogSubscriber.reset_logger
-    end
-
-    def preserve_job_records=(setting)
-      @preserve_job_records = setting
-      Preservation.show_jobs if setting.respond_to?(:call)
     end
 
     # @return [Configuration] final once the application has been initialized
@@ -241,6 +236,7 @@ module GoodJob
   end
 
   Events.listen_to_active_job
+  ActiveSupport.on_load(:active_job) { singleton_class.prepend(Run::NotesJob) }
   LogSubscriber.attach_to :good_job
   ActiveSupport.run_load_hooks(:good_job, self)
 end

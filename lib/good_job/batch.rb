@@ -13,10 +13,12 @@ module GoodJob # rubocop:disable Style/Documentation -- good_job.rb
     PROTECTED_PROPERTIES = %i[on_finish on_success on_discard callback_queue_name callback_priority description properties].freeze
 
     class << self
-      # @return [Batch]
+      # @param id [String, Array<String>] several: GlobalID looks for them together
+      # @return [Batch, Array<Batch>]
       # @raise [ActiveRecord::RecordNotFound]
       def find(id)
-        of(BatchRecord.find(id))
+        found = BatchRecord.find(id)
+        found.is_a?(Array) ? found.map(&:to_batch) : of(found)
       end
 
       # @return [Array<Batch>]

@@ -43,7 +43,7 @@ module GoodJob
       CommandProcess.end_in_any_case
       load_application
       configuration = Configuration.new(options.to_h.transform_keys(&:to_sym))
-      Daemon.new(pidfile: configuration.pidfile || "tmp/pids/good_job.pid").daemonize if configuration.daemonize
+      Daemon.new(pidfile: configuration.pidfile).daemonize if configuration.daemonize
       exit CommandProcess.new(configuration).run
     rescue Daemon::Refused => e
       raise Thor::Error, "GoodJob cannot start: #{e.message}."

@@ -104,9 +104,9 @@ module GoodJob
     # Where it is written, and not where it would first be due.
     def refuse_unreadable_cron
       cron.each do |key, params|
-        raise ArgumentError, "GoodJob: the cron entry #{key.inspect} is #{params.inspect}, but must be a Hash." unless params.respond_to?(:to_h)
+        raise ArgumentError, "GoodJob: the cron entry #{key.inspect} is #{params.inspect}, but must be a Hash." unless params.respond_to?(:to_hash)
 
-        CronEntry.new(params.to_h.merge(key: key))
+        CronEntry.new(params.to_hash.merge(key: key))
       end
     end
 

@@ -6,6 +6,11 @@ module GoodJob
   # A job that is enqueued again and again: one entry of config.good_job.cron.
   class CronEntry
     KEYS = %i[key cron class args kwargs set description enabled_by_default].freeze
+    # What some of the values must be, unless they are callables that answer with it.
+    KINDS = {
+      class: ["the name of a job class", [String, Symbol, Class]], kwargs: ["a Hash", [Hash]], set: ["a Hash", [Hash]],
+      description: ["a text", [String, Symbol]], enabled_by_default: ["true or false", [TrueClass, FalseClass]]
+    }.freeze
 
     class << self
       # @param configuration [Configuration]
@@ -34,8 +39,9 @@ module GoodJob
     # @param params [Hash{Symbol => Object}]
     # @raise [ArgumentError] names the entry, and what is wrong with it
     def initialize(params = {})
-      @params = params.to_h.transform_keys(&:to_sym)
+      @params = params.to_h.transform_keys { |name| name.respond_to?(:to_sym) ? name.to_sym : name }
       check_keys
+      check_values
       @schedule = Schedule.parse(cron) unless cron_callable?
       return if cron_callable? || @schedule
 
@@ -172,10 +178,20 @@ module GoodJob
 
     def check_keys
       raise ArgumentError, "GoodJob: a cron entry needs a key; #{params.inspect} has none." if params[:key].blank?
+      raise ArgumentError, "GoodJob: a cron entry has the key #{params[:key].inspect}, which is no name." unless params[:key].respond_to?(:to_sym)
 
       unknown = (params.keys - KEYS).map(&:inspect).join(", ")
       raise ArgumentError, "GoodJob: the cron entry #{key.inspect} has #{unknown}; it may have #{KEYS.map(&:inspect).join(", ")}." if unknown.present?
       raise ArgumentError, "GoodJob: the cron entry #{key.inspect} has no class." if params[:class].blank?
+    end
+
+    def check_values
+      KINDS.each do |name, (allowed, types)|
+        value = params[name]
+        next if value.nil? || value.respond_to?(:call) || types.any? { |type| value.is_a?(type) }
+
+        raise ArgumentError, "GoodJob: the cron entry #{key.inspect} has #{name}: #{value.inspect}, but that must be #{allowed}, or a callable."
+      end
     end
 
     def cron_callable?

@@ -50,7 +50,7 @@ module GoodJob
 
       # @return [String, nil] of the job that runs
       def active_job_id
-        active_job&.job_id || Run.current&.job_id
+        active_job&.job_id || run&.job_id
       end
 
       # @return [Integer]
@@ -72,19 +72,20 @@ module GoodJob
         Thread.current[KEY] || NOTHING
       end
 
-      def of_run(name)
+      # Not what an operator finds out about a job: {Operations::Retake}.
+      def run
         run = Run.current
-        case name
-        when :job then run && Job.find_by(id: run.job_id)
-        when :active_job then run&.active_job
-        when :execution_interrupted then run && interrupted_at(run)
-        else run&.error_treated_as(TREATMENTS[name])
-        end
+        run if run.is_a?(Run)
       end
 
-      def interrupted_at(run)
-        at = run.claim[:interrupted_at]
-        at && Time.at(0, at, :microsecond).in_time_zone
+      def of_run(name)
+        case name
+        when :job then run && Job.find_by(id: run.job_id)
+        when :retried_job then run&.retrying? ? Job.find_by(id: run.job_id) : nil
+        when :active_job then run&.active_job
+        when :execution_interrupted then run&.interrupted_at&.in_time_zone
+        else run&.error_treated_as(TREATMENTS[name])
+        end
       end
     end
   end

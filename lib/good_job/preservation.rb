@@ -14,29 +14,14 @@ module GoodJob
         end
       end
 
-      # A callable wants to see the job as it ran; Active Job shows it when it begins to perform.
-      def show_jobs
-        @show_jobs ||= ActiveSupport::Notifications.subscribe("perform_start.active_job") do |*, payload|
-          run = Run.of(payload[:job])
-          run.active_job = payload[:job] if run
-        end
-      end
-
       private
 
       # The callable is the application's code: it may use a database connection, which the executor gives back.
       def ask(callable, run, error, event)
-        GoodJob.within_executor { callable.call(run.active_job || deserialized(run), error, event) } ? true : false
+        GoodJob.within_executor { callable.call(run.active_job, error, event) } ? true : false
       rescue StandardError => e
         GoodJob.report_error(e)
         true
-      end
-
-      # The job failed before it began to perform.
-      def deserialized(run)
-        ActiveJob::Base.deserialize(JSON.parse(run.claim[:serialized_params]))
-      rescue StandardError
-        nil
       end
     end
   end

@@ -10,6 +10,16 @@ module GoodJob
 
     config.good_job = ActiveSupport::OrderedOptions.new
 
+    # Nil says something here: of preserve_job_records, that nothing is kept.
+    # @param settings [Hash{Symbol => Object}] config.good_job
+    def self.share(settings)
+      SHARED_SETTINGS.each do |name|
+        next unless settings.key?(name)
+
+        GoodJob.public_send(:"#{name}=", settings[name].nil? ? nil : GoodJob.configuration.public_send(name))
+      end
+    end
+
     initializer "good_job.records" do
       Records.hand_over(::Rails.autoloaders.main)
     end
@@ -30,8 +40,7 @@ module GoodJob
     # After the application's own initializers, which may still change settings.
     config.after_initialize do |app|
       GoodJob.configuration = Configuration.new
-      settings = app.config.good_job.to_h
-      SHARED_SETTINGS.each { |name| GoodJob.public_send(:"#{name}=", settings[name]) if settings.key?(name) }
+      Railtie.share(app.config.good_job.to_h)
       Async.application_initialized
     end
   end

@@ -20,6 +20,19 @@ module GoodJob
       run if run && run.job_id == job.job_id
     end
 
+    # Active Job makes the job that it performs, and those who run inside of it may want to see it.
+    module NotesJob
+      def deserialize(job_data)
+        super.tap { |job| Run.note_job(job) }
+      end
+    end
+
+    # @param job [ActiveJob::Base] just made; the first one of the current run is the one that runs
+    def self.note_job(job)
+      run = of(job)
+      run.active_job ||= job if run.is_a?(Run)
+    end
+
     # Lets something else find out what a job does with itself.
     # @param run [#job_id, #retry_with, #error_treated]
     # @yield as if inside of it
@@ -40,7 +53,7 @@ module GoodJob
     attr_reader :handled_error
     # @return [Object, nil] what the job returned
     attr_reader :value
-    # @return [ActiveJob::Base, nil] the job, where somebody asked to see it
+    # @return [ActiveJob::Base, nil] the job that runs; nil: it has not been made yet, or cannot be
     attr_accessor :active_job
 
     # @param claim [Hash] see {Native::Runtime#take}
@@ -143,6 +156,11 @@ module GoodJob
     # @return [Exception, nil] the error that Active Job treated so
     def error_treated_as(treatment)
       @treated_error if @treatment == treatment
+    end
+
+    # @return [Boolean] whether the job has enqueued itself again
+    def retrying?
+      !@next_attempt.nil?
     end
 
     def succeeded?

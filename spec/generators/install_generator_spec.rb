@@ -55,6 +55,14 @@ RSpec.describe "rails generate good_job:install" do
     expect(code.grep(/require|File|GoodJob/)).to match [/\Aclass CreateGoodJobs < ActiveRecord::Migration\[\d+\.\d+\]$/]
   end
 
+  it "can be required by its path, as good_job:update can" do
+    said = app.rails "runner", <<~RUBY
+      %w[install update].each { |name| require "generators/good_job/\#{name}_generator" }
+      puts [GoodJob::InstallGenerator, GoodJob::UpdateGenerator].map { |generator| generator.superclass.name }.inspect
+    RUBY
+    expect(said).to include '["Rails::Generators::Base", "Rails::Generators::Base"]'
+  end
+
   context "when the application prefixes its tables" do
     let(:app) { HostApp.new(databases: { primary: database(:app) }, configuration: "config.active_record.table_name_prefix = \"acme_\"") }
 
@@ -77,6 +85,12 @@ RSpec.describe "rails generate good_job:install" do
 
       expect(app.files("db/queue_migrate/*_create_good_jobs.rb").size).to eq 1
       expect(catalog(:app).to_h).to eq catalog(:plain).to_h
+    end
+
+    it "takes its name by --db as well" do
+      app.rails "generate", "good_job:install", "--db", "queue"
+
+      expect(app.files("db/**/*.rb")).to match [%r{\Adb/queue_migrate/\d{14}_create_good_jobs\.rb\z}]
     end
 
     it "refuses a name that config/database.yml does not have" do

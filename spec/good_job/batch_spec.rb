@@ -48,6 +48,14 @@ RSpec.describe GoodJob::Batch, :database, :integration do
       expect(described_class.find(batch.id).properties).to eq(at: Time.utc(2030), names: %i[a b], nested: { "text" => { deep: 1 } })
     end
 
+    it "takes more of both later, and keeps what it has" do
+      batch = described_class.new(size: 2, on_finish: "TellJob")
+      batch.assign_properties(size: 3, kind: "brie", on_success: TellJob, description: "Cheese")
+      expect(batch).to have_attributes(on_finish: "TellJob", on_success: "TellJob", description: "Cheese", properties: { size: 3, kind: "brie" })
+      batch.assign_properties(properties: { only: 1 })
+      expect(batch.properties).to eq(only: 1)
+    end
+
     it "stores properties that were changed in place" do
       batch = described_class.enqueue(stage: 1)
       batch = described_class.find(batch.id)
@@ -69,6 +77,62 @@ RSpec.describe GoodJob::Batch, :database, :integration do
     end
   end
 
+  describe "looking for it" do
+    it "finds batches by conditions, and has their key" do
+      batches = Array.new(3) { |number| described_class.enqueue(description: "batch #{number}") }
+      expect(described_class.where(id: batches.first(2).map(&:id))).to match_array(batches.first(2))
+      expect(described_class.where(description: "batch 2")).to all(be_a(described_class)).and eq([batches.last])
+      expect(described_class.primary_key).to eq "id"
+      expect(GlobalID::Locator.locate_many(batches.map(&:to_global_id))).to eq batches
+    end
+
+    it "says when it was made, changed, enqueued and discarded" do
+      travel_to(Time.utc(2035, 1, 1))
+      batch = described_class.new
+      expect(batch).to have_attributes(created_at: nil, updated_at: nil, enqueued_at: nil, discarded_at: nil)
+      batch.add { MouseJob.perform_later("fail") }
+      expect(batch).to have_attributes(created_at: Time.current, updated_at: Time.current, enqueued_at: nil)
+      travel_to(Time.utc(2035, 1, 2))
+      use_adapter(:inline)
+      batch.enqueue
+      GoodJob.perform_inline
+      now = Time.current
+      expect(batch.reload).to have_attributes(created_at: Time.utc(2035, 1, 1), updated_at: now, enqueued_at: now, discarded_at: now)
+    end
+  end
+
+  describe "one that does not exist" do
+    it "is no matter to its jobs and callbacks: they run" do
+      jobs = Array.new(2) { MouseJob.perform_later }
+      GoodJob::Job.where(id: jobs.first.job_id).update_all(batch_id: SecureRandom.uuid)
+      GoodJob::Job.where(id: jobs.last.job_id).update_all(batch_callback_id: SecureRandom.uuid)
+      errors = []
+      GoodJob.on_thread_error = errors.method(:push)
+      capsule = start_capsule(max_threads: 1)
+      wait_until_finished(*jobs, MouseJob.perform_later)
+      capsule.shutdown
+      expect([events, errors]).to eq [%w[ate ate ate], []]
+    end
+
+    it "is an error of the job that has it as an argument, and of no other" do
+      batch = described_class.enqueue
+      job = TellJob.perform_later(batch, { event: :success })
+      GoodJob::BatchRecord.delete_all
+      other = MouseJob.perform_later
+      run_jobs(max_threads: 1)
+      expect(row(job)).to have_attributes(error: /\AActiveJob::DeserializationError: .*#{batch.id}/, error_event: "unhandled")
+      expect(events(other)).to eq ["ate"]
+    end
+
+    it "cannot be looked at again, and says so" do
+      batch = described_class.enqueue
+      GoodJob::BatchRecord.delete_all
+      expect { batch.reload }.to raise_error(ActiveRecord::RecordNotFound, /#{batch.id}/)
+      expect { batch.retry }.to raise_error(ActiveRecord::RecordNotFound, /#{batch.id}/)
+      expect(batch.active_jobs).to eq []
+    end
+  end
+
   describe "#add" do
     it "adds the jobs of the block, and enqueues no callbacks" do
       batch = described_class.new(on_finish: "TellJob")
@@ -84,6 +148,28 @@ RSpec.describe GoodJob::Batch, :database, :integration do
       batch = described_class.new
       batch.add(job)
       expect(batch.active_jobs.map(&:job_id)).to eq [job.job_id]
+    end
+
+    it "adds the job that runs, which then is one of those that it waits for" do
+      stub_const("JoiningJob", Class.new(ActiveJob::Base) do
+        include GoodJob::ActiveJobExtensions::Batches
+
+        def perform(latch)
+          own = GoodJob::Batch.new(on_finish: "TellJob")
+          own.add(self)
+          own.enqueue
+          SpecRun.record(self, own.id)
+          Latch.new(latch).wait
+        end
+      end)
+      job = JoiningJob.perform_later(latch.path)
+      start_capsule
+      wait_until("the job to have joined") { events(job).any? }
+      batch = described_class.find(events(job).first)
+      expect(batch).to have_attributes(enqueued?: true, jobs_finished?: false, active_jobs: [have_attributes(job_id: job.job_id)])
+      latch.open
+      wait_until("the batch to be finished", limit_seconds: 20) { batch.reload.finished? }
+      expect(callbacks).to eq ["finish"]
     end
 
     it "leaves nothing in the queue when the block raises" do
@@ -127,6 +213,13 @@ RSpec.describe GoodJob::Batch, :database, :integration do
       batch = described_class.enqueue(mice(1), on_finish: "TellJob", callback_queue_name: "cats", callback_priority: -5)
       finish(batch)
       expect(GoodJob::Job.where(batch_callback_id: batch.id).first).to have_attributes(queue_name: "cats", priority: -5, batch_id: nil)
+    end
+
+    it "are jobs of their own, which can be looked at" do
+      batch = described_class.enqueue(on_success: "TellJob", on_finish: "TellJob")
+      expect(batch.callback_active_jobs).to all(be_a(TellJob))
+      expect(batch.callback_active_jobs.map { |job| job.arguments.last[:event] }).to contain_exactly(:success, :finish)
+      expect(batch.active_jobs).to eq []
     end
 
     it "are called at once for a batch without jobs" do
@@ -259,6 +352,20 @@ RSpec.describe GoodJob::Batch, :database, :integration do
       expect(GoodJob::Job.where(job_class: "TellJob").pluck(:batch_callback_id)).to eq [empty.id]
     end
 
+    it "enqueues jobs that have limits one by one, as far as these allow" do
+      stub_const("LimitedJob", Class.new(ActiveJob::Base) do
+        include GoodJob::ActiveJobExtensions::Concurrency
+
+        good_job_control_concurrency_with(total_limit: 1)
+      end)
+      batches = Array.new(2) { described_class.new(on_finish: "TellJob") }
+      limited = Array.new(3) { LimitedJob.new }
+      described_class.enqueue_all([[batches.first, [limited[0], limited[1], *mice(1)]], [batches.last, [limited[2]]]])
+      expect(limited.map(&:provider_job_id)).to eq [limited[0].job_id, nil, nil]
+      expect(GoodJob::Job.where(batch_id: batches.first.id).pluck(:job_class)).to contain_exactly("LimitedJob", "MouseJob")
+      expect(GoodJob::Job.where(job_class: "TellJob").pluck(:batch_callback_id)).to eq [batches.last.id]
+    end
+
     it "takes new batches only, and none twice" do
       old = described_class.enqueue
       expect { described_class.enqueue_all([[old, []]]) }.to raise_error(ArgumentError, /new batches only/)
@@ -284,6 +391,25 @@ RSpec.describe GoodJob::Batch, :database, :integration do
       batch.retry
       wait_until("the batch to be finished again", limit_seconds: 8) { batch.reload.finished? }
       expect(callbacks).to eq %w[finish finish]
+    end
+  end
+
+  describe "the thread's" do
+    it "is that of the jobs which it enqueues within a block" do
+      ids = Array.new(2) { GoodJob::BatchRecord.create!.id }
+      inner = outer = nil
+      described_class.within_thread(batch_id: ids.first) do
+        described_class.within_thread(batch_id: ids.last, batch_callback_id: ids.first) do
+          expect([described_class.current_batch_id, described_class.current_batch_callback_id]).to eq [ids.last, ids.first]
+          expect(Thread.new { described_class.current_batch_id }.value).to be_nil
+          inner = MouseJob.perform_later
+        end
+        expect([described_class.current_batch_id, described_class.current_batch_callback_id]).to eq [ids.first, nil]
+        outer = MouseJob.perform_later
+      end
+      expect(described_class.current_batch_id).to be_nil
+      expect(row(inner)).to have_attributes(batch_id: ids.last, batch_callback_id: ids.first)
+      expect(row(outer)).to have_attributes(batch_id: ids.first, batch_callback_id: nil)
     end
   end
 

@@ -82,6 +82,40 @@ RSpec.describe GoodJob::Bulk, :database, :integration do
     expect(jobs.map { |job| row(job).status }).to eq %i[succeeded succeeded]
   end
 
+  it "takes jobs for an adapter that is not their class's" do
+    other = Class.new do
+      attr_reader :jobs
+
+      def enqueue_all(jobs)
+        (@jobs = jobs).size
+      end
+    end.new
+    jobs = described_class.enqueue do
+      expect(described_class.capture(MouseJob.new("other"), queue_adapter: other)).to be true
+      MouseJob.perform_later("own")
+    end
+    expect(jobs.flat_map(&:arguments)).to eq %w[other own]
+    expect(other.jobs.flat_map(&:arguments)).to eq ["other"]
+    expect(GoodJob::Job.ids).to eq [jobs.last.job_id]
+  end
+
+  it "tells the adapter's callers that it has taken their jobs" do
+    adapter = MouseJob.queue_adapter
+    one, later, many = Array.new(3) { MouseJob.new }
+    answers = nil
+    taken = described_class.capture { answers = [adapter.enqueue(one), adapter.enqueue_at(later, 2_000_000_000), adapter.enqueue_all([many])] }
+    expect([taken, answers, GoodJob::Job.count]).to eq [[one, later, many], [nil, nil, nil], 0]
+  end
+
+  it "has a buffer that can be used by itself, and an error of its own" do
+    buffer = described_class::Buffer.new
+    buffer.add([MouseJob.new, MouseJob.new])
+    expect([buffer.active_jobs.size, GoodJob::Job.count]).to eq [2, 0]
+    2.times { buffer.enqueue }
+    expect(GoodJob::Job.count).to eq 2
+    expect(described_class::Error).to be < StandardError
+  end
+
   it "belongs to its thread" do
     described_class.capture do
       Thread.new { MouseJob.perform_later }.join

@@ -84,9 +84,9 @@ RSpec.describe GoodJob::Configuration do
   {
     execution_mode: [5, [], :sometimes], queues: [5, %w[a b], true], max_threads: ["five", 1.5, -1, 1_001, []],
     poll_interval: [[], Object, "x", Float::NAN], max_cache: [1.5, "x", {}],
-    shutdown_timeout: [:soon, Float::INFINITY, []], idle_timeout: [[], "x"], enable_cron: [2, []], cron: [5, "{", []],
-    cron_graceful_restart_period: [{}, "x"], queue_select_limit: [0, [], 2.5], cleanup_discarded_jobs: ["no way", 3],
-    cleanup_preserved_jobs_before_seconds_ago: [[], "x"], cleanup_interval_jobs: [-2, 1.5, "x"], cleanup_interval_seconds: [-2, "x"],
+    shutdown_timeout: [:soon, Float::INFINITY, []], idle_timeout: [[], "x", -1], enable_cron: [2, []], cron: [5, "{", []],
+    cron_graceful_restart_period: [{}, "x", -300], queue_select_limit: [0, [], 2.5], cleanup_discarded_jobs: ["no way", 3],
+    cleanup_preserved_jobs_before_seconds_ago: [[], "x", -60], cleanup_interval_jobs: [-2, 1.5, "x"], cleanup_interval_seconds: [-2, "x"],
     enable_listen_notify: [2, "x"], lock_strategy: [1, :optimistic], enable_pauses: [[], "x"], advisory_lock_heartbeat: ["x", 9],
     lower_thread_priority: [-3, "x"], pidfile: [5, []], probe_port: [-1, 65_536, "http", []], probe_handler: [:puma, 1]
   }.each do |key, values|
@@ -105,6 +105,7 @@ RSpec.describe GoodJob::Configuration do
   it "takes RAILS_MAX_THREADS where GOOD_JOB_MAX_THREADS is not set" do
     expect(configuration(env: { "RAILS_MAX_THREADS" => "9" }).max_threads).to eq 9
     expect(configuration(env: { "RAILS_MAX_THREADS" => "9", "GOOD_JOB_MAX_THREADS" => "3" }).max_threads).to eq 3
+    expect { configuration(env: { "RAILS_MAX_THREADS" => "many" }) }.to raise_error(ArgumentError, /RAILS_MAX_THREADS is "many", but must be a whole/)
   end
 
   it "takes an empty environment variable, nil and false (except for switches) as not set" do
@@ -119,6 +120,30 @@ RSpec.describe GoodJob::Configuration do
     expect(configuration(rails: { cleanup_interval_seconds: "" }).cleanup_interval_seconds).to eq 600
   end
 
+  it "has GoodJob's defaults, but for two that say how jobs are claimed" do
+    expect(configuration).to have_attributes(
+      execution_mode: :external, queues: "*", max_threads: 5, poll_interval: 10.0, max_cache: 10_000, shutdown_timeout: -1.0, idle_timeout: nil,
+      enable_cron: false, cron: {}, cron_graceful_restart_period: nil, queue_select_limit: 1_000, cleanup_discarded_jobs: true,
+      cleanup_preserved_jobs_before_seconds_ago: 1_209_600.0, cleanup_interval_jobs: 1_000, cleanup_interval_seconds: 600,
+      enable_listen_notify: true, enable_pauses: false, enqueue_after_transaction_commit: false, advisory_lock_heartbeat: false,
+      lower_thread_priority: true, daemonize: false, pidfile: "tmp/pids/good_job.pid", probe_port: nil, probe_handler: nil, probe_app: nil,
+      dashboard_default_locale: "en", dashboard_live_poll_enabled: true, preserve_job_records: true, retry_on_unhandled_error: false,
+      on_thread_error: nil, logger: nil
+    )
+    expect(configuration).to have_attributes(lock_strategy: :skiplocked, dequeue_query_sort: :scheduled_at)
+    expect(configuration(rails_env: "development").advisory_lock_heartbeat).to be true
+    expect(configuration(cli: true).lower_thread_priority).to be false
+  end
+
+  it "takes -1 for a cleanup interval, which means always" do
+    always = configuration(rails: { cleanup_interval_jobs: -1, cleanup_interval_seconds: "-1" })
+    expect([always.cleanup_interval_jobs, always.cleanup_interval_seconds]).to eq [-1, -1]
+  end
+
+  it "takes anything that is a path for one" do
+    expect(configuration(rails: { pidfile: Pathname("tmp/a.pid") }).pidfile).to eq "tmp/a.pid"
+  end
+
   it "takes durations for seconds" do
     expect(configuration(rails: { shutdown_timeout: ActiveSupport::Duration.build(120) }).shutdown_timeout).to eq 120.0
   end
@@ -129,7 +154,8 @@ RSpec.describe GoodJob::Configuration do
   end
 
   it "bears settings of older versions that mean nothing any more" do
-    expect { configuration(rails: { smaller_number_is_higher_priority: true }) }.not_to raise_error
+    GoodJob::Configuration::RETIRED.each { |key| expect { configuration(rails: { key => true }) }.not_to raise_error }
+    expect(GoodJob::Configuration::RETIRED).to contain_exactly(:smaller_number_is_higher_priority, :inline_execution_respects_schedule)
   end
 
   it "defaults to async in development, inline in test, external elsewhere and in the executable" do

@@ -52,6 +52,40 @@ RSpec.describe GoodJob::CronEntry do
       expect { entry("* * * * *", arg: [1]) }.to raise_error(ArgumentError, /the cron entry :example has :arg; it may have :key, :cron/)
       expect { described_class.new(cron: "* * * * *", class: "A") }.to raise_error(ArgumentError, /needs a key/)
       expect { described_class.new(key: :a, cron: "* * * * *") }.to raise_error(ArgumentError, /:a has no class/)
+      expect { entry("* * * * *", 5 => 1) }.to raise_error(ArgumentError, /the cron entry :example has 5; it may have :key, :cron/)
+    end
+
+    [
+      [:class, 5, "the name of a job class"], [:class, ["RecordJob"], "the name of a job class"], [:kwargs, [1], "a Hash"], [:set, "queue", "a Hash"],
+      [:description, 5, "a text"], [:enabled_by_default, "no", "true or false"], [:enabled_by_default, 0, "true or false"]
+    ].each do |name, value, allowed|
+      it "is said when its #{name} is #{value.inspect}, with what is allowed" do
+        message = "GoodJob: the cron entry :example has #{name}: #{value.inspect}, but that must be #{allowed}, or a callable."
+        expect { entry("* * * * *", name => value) }.to raise_error(ArgumentError, message)
+      end
+    end
+
+    it "is said when it is no Hash, or has no name" do
+      [nil, "@daily", [1]].each do |wrong|
+        settings = { cron: { nightly: wrong } }
+        message = "GoodJob: the cron entry :nightly is #{wrong.inspect}, but must be a Hash."
+        expect { GoodJob::Configuration.new(settings, rails: {}, env: {}) }.to raise_error(ArgumentError, message)
+      end
+      settings = { cron: { 5 => { class: "RecordJob", cron: "* * * * *" } } }
+      expect { GoodJob::Configuration.new(settings, rails: {}, env: {}) }.to raise_error(ArgumentError, /entry has the key 5, which is no name/)
+    end
+
+    it "is all there to be asked for" do
+      set = { queue: "mice" }
+      example = entry("0 2 * * *", set: set, kwargs: { three: 3 }, description: "Counts the mice")
+      expect(example).to have_attributes(id: :example, to_param: :example, cron: "0 2 * * *", set: set, args: nil, kwargs: { three: 3 },
+                                         description: "Counts the mice", enabled_by_default?: true)
+      expect(example.display_properties).to include(description: "Counts the mice", kwargs: { three: 3 })
+    end
+
+    it "may say whether it is on by default, by a value or a callable" do
+      answers = [true, false, nil, -> { true }, -> {}].map { |value| entry("* * * * *", enabled_by_default: value).enabled_by_default? }
+      expect(answers).to eq [true, false, false, true, false]
     end
   end
 
@@ -220,6 +254,18 @@ RSpec.describe GoodJob::CronEntry do
         [key, entry("* * * * *", key: key, enabled_by_default: default).enabled?]
       end
       expect(enabled).to eq(nightly: true, daily: false, rare: false, odd: true)
+    end
+  end
+
+  describe ".all" do
+    after { GoodJob.configuration = nil }
+
+    it "is what the configuration says" do
+      expect(described_class.all).to eq []
+      cron = { nightly: { class: "RecordJob", cron: "0 2 * * *" }, "noon" => { class: "QuickJob", cron: "every day at noon" } }
+      GoodJob.configuration = GoodJob::Configuration.new({ cron: cron }, rails: {}, env: {})
+      expect(described_class.all.map { |entry| [entry.key, entry.job_class] }).to eq [[:nightly, "RecordJob"], [:noon, "QuickJob"]]
+      expect(described_class.find(:noon).key).to eq :noon
     end
   end
 

@@ -55,6 +55,34 @@ RSpec.describe "Lock strategies", :database, :integration do
         end
       end
 
+      it "locks no more jobs than it takes" do
+        ["*", "+mice,default"].each do |queues|
+          job = LatchedJob.set(priority: -1).perform_later(latch.path)
+          ActiveJob::Base.queue_adapter.enqueue_all(Array.new(300) { RecordJob.new })
+          capsule = start_capsule(lock_strategy: strategy, max_threads: 1, prefetch: false, queues: queues)
+          wait_for_event(job, "started")
+          expect(held_locks).to eq 1
+          capsule.shutdown(timeout: 0)
+          GoodJob::Job.delete_all
+        end
+      end
+
+      it "gets past jobs that others have locked, however few threads it has" do
+        jobs = Array.new(3) { RecordJob.set(queue: "mice").perform_later }
+        jobs << RecordJob.perform_later
+        other_session do |connection|
+          jobs.first(3).each { |job| expect(try_lock(connection, job)).to be true }
+          ["*", "+mice,default", "-cats"].each do |queues|
+            capsule = start_capsule(lock_strategy: strategy, max_threads: 1, queues: queues)
+            wait_until_finished(jobs.last)
+            2.times { wait_until_finished(RecordJob.perform_later) }
+            expect(jobs.first(3).map { |job| row(job) }).to all(have_attributes(finished_at: nil, locked_by_id: nil, performed_at: nil))
+            capsule.shutdown
+            jobs << RecordJob.perform_later
+          end
+        end
+      end
+
       it "takes the locks of running jobs again when the session is lost" do
         job = LatchedJob.perform_later(latch.path)
         start_capsule(lock_strategy: strategy)
@@ -125,6 +153,7 @@ RSpec.describe "Lock strategies", :database, :integration do
       start_capsule
       wait_for_event(job, "started")
       other_session { |connection| expect(try_lock(connection, job)).to be false }
+      expect(GoodJob::Job.effective_lock_strategy).to eq :advisory
       latch.open
       wait_until_finished(job)
     end

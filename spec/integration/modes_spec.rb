@@ -69,6 +69,12 @@ RSpec.describe "Modes of execution", :database, :integration do
       expect([registered_pids, sessions]).to eq [[], []]
     end
 
+    it "runs jobs in the mode async_server, too" do
+      server = puma(env: { "GOOD_JOB_EXECUTION_MODE" => "async_server" })
+      job_id = post(server, "/jobs").body
+      wait_until("the job to run") { SpecRun.where(job_id: job_id).pluck(:pid) == [server.pid] }
+    end
+
     it "runs jobs under `rails server` too" do
       pidfile = "#{latch.path}.pid"
       server = rails("server", "--port=0", "--binding=127.0.0.1", "--pid=#{pidfile}",

@@ -203,3 +203,21 @@ fn max_interruptions(count: Option<i64>) -> Result<Option<i32>, Error> {
 fn process_state(json: &str) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
     serde_json::from_str(json).map_err(|error| Error::invalid_input(format!("process_state must be the text of a JSON object: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cleaning_is_due_after_either_interval_and_always_where_one_is_negative() {
+        let is_due = |every_jobs, every_us, runs, passed_s| {
+            let config = CleanupConfig { age: Duration::ZERO, discarded: true, every_jobs, every_us };
+            config.is_due(runs, Duration::from_secs(passed_s))
+        };
+        assert_eq!([1, 2, 3].map(|runs| is_due(Some(2), None, runs, 1_000)), [false, false, true]);
+        assert_eq!([1, 2, 3].map(|passed| is_due(None, Some(2_000_000), 1_000, passed)), [false, false, true]);
+        assert!(is_due(Some(-1), None, 0, 0));
+        assert!(is_due(None, Some(-1_000_000), 0, 0));
+        assert!(!is_due(None, None, u64::MAX, 1_000_000));
+    }
+}

@@ -18,8 +18,13 @@ module GoodJob
           Check.new(allowed, ->(value) { integer(value).tap { |number| raise ArgumentError unless range.cover?(number) } })
         end
 
-        def seconds(allowed = "a number of seconds")
-          Check.new(allowed, ->(value) { float(value) })
+        def seconds(allowed, range = nil)
+          Check.new(allowed, ->(value) { float(value).tap { |number| raise ArgumentError unless range.nil? || range.cover?(number) } })
+        end
+
+        # Of time, which does not run backwards.
+        def duration
+          seconds("a number of seconds, 0 or more", 0.0..)
         end
 
         def boolean
@@ -28,6 +33,10 @@ module GoodJob
 
         def text(allowed)
           Check.new(allowed, ->(value) { string(value) })
+        end
+
+        def path
+          Check.new("a path", ->(value) { string(value.respond_to?(:to_path) ? value.to_path : value) })
         end
 
         def callable(allowed)

@@ -17,6 +17,11 @@ module GoodJob
 
     # What defaults depend on.
     Context = Struct.new(:rails_env, :cli) do
+      # @return [String, nil] the application's directory
+      def root
+        ::Rails.root&.to_s if defined?(::Rails.root)
+      end
+
       def development?
         rails_env == "development"
       end

@@ -69,7 +69,7 @@ module GoodJob
       option :max_cache, Checks.whole(0.., "a whole number, 0 or more"),
              env: "GOOD_JOB_MAX_CACHE", default: 10_000,
              flag: "Accepted, and without effect: the next due time is one query"
-      option :idle_timeout, Checks.seconds,
+      option :idle_timeout, Checks.duration,
              env: "GOOD_JOB_IDLE_TIMEOUT",
              flag: "Exits after so many seconds without a job (default: never)"
       option :queue_select_limit, Checks.whole(1.., "a whole number, 1 or more"),
@@ -92,10 +92,10 @@ module GoodJob
       switch :enable_cron, env: "GOOD_JOB_ENABLE_CRON", default: false,
                            flag: "Whether to enqueue the jobs of config.good_job.cron (default: false)"
       option :cron, Checks.cron, env: "GOOD_JOB_CRON", default: {}.freeze
-      option :cron_graceful_restart_period, Checks.seconds, env: "GOOD_JOB_CRON_GRACEFUL_RESTART_PERIOD"
+      option :cron_graceful_restart_period, Checks.duration, env: "GOOD_JOB_CRON_GRACEFUL_RESTART_PERIOD"
 
       switch :cleanup_discarded_jobs, env: "GOOD_JOB_CLEANUP_DISCARDED_JOBS", default: true
-      option :cleanup_preserved_jobs_before_seconds_ago, Checks.seconds,
+      option :cleanup_preserved_jobs_before_seconds_ago, Checks.duration,
              env: "GOOD_JOB_CLEANUP_PRESERVED_JOBS_BEFORE_SECONDS_AGO", default: 1_209_600.0
       option :cleanup_interval_jobs, Checks.interval(1000, "jobs"),
              env: "GOOD_JOB_CLEANUP_INTERVAL_JOBS", default: 1000, false_is_unset: false
@@ -103,8 +103,8 @@ module GoodJob
              env: "GOOD_JOB_CLEANUP_INTERVAL_SECONDS", default: 600, false_is_unset: false
 
       switch :daemonize, default: false, flag: "Runs in the background (default: false)"
-      option :pidfile, Checks.text("a path"),
-             env: "GOOD_JOB_PIDFILE",
+      option :pidfile, Checks.path,
+             env: "GOOD_JOB_PIDFILE", default: ->(context) { File.join(*context.root, "tmp/pids/good_job.pid") },
              flag: "With --daemonize, the file for the process id (default: tmp/pids/good_job.pid)"
       option :probe_port, Checks.whole(0..65_535, "a port number"),
              env: "GOOD_JOB_PROBE_PORT",

@@ -159,9 +159,9 @@ module GoodJob
         perform_with_lock(**options, lock_strategy: :hybrid, &block)
       end
 
-      # @return [Symbol] how jobs are locked here, see {Configuration::LOCK_STRATEGIES}
+      # @return [Symbol] how jobs are locked here, see {Configuration::LOCK_STRATEGIES}; tables of an older GoodJob know advisory locks only
       def effective_lock_strategy
-        GoodJob.configuration.lock_strategy
+        column_names.include?("lock_type") ? GoodJob.configuration.lock_strategy : :advisory
       end
 
       # How often Active Job has begun a job; 0 until the first attempt is over.

@@ -77,8 +77,9 @@ module GoodJob
     end
 
     # Says anew what this process is.
-    # @return [Boolean]
+    # @return [Boolean] false: the row is gone
     def refresh
+      reload
       update(state: state.to_h.merge(self.class.process_state.stringify_keys), updated_at: Time.current)
     rescue ActiveRecord::RecordNotFound
       false

@@ -1,5 +1,7 @@
 # frozen_string_literal: true
 
+require "active_support/core_ext/digest/uuid"
+require "openssl"
 require_relative "../../support/integration"
 
 RSpec.describe GoodJob::AdvisoryLockable, :database, :integration do
@@ -79,11 +81,81 @@ RSpec.describe GoodJob::AdvisoryLockable, :database, :integration do
     end
   end
 
+  it "locks what is free of a relation, and keeps it locked" do
+    [job, other].each { |record| record.update!(priority: 1) }
+    third = GoodJob::Job.create!(id: SecureRandom.uuid, queue_name: "cats", priority: 2)
+    PG.connect(SpecDatabase.url) do |session|
+      session.exec("SELECT pg_advisory_lock(#{described_class.key_sql("'#{job.lockable_key}'")})")
+      expect(GoodJob::Job.where(priority: 1).advisory_lock.to_a).to eq [other]
+    end
+    expect([free?(job), free?(other), free?(third)]).to eq [true, false, true]
+  end
+
+  it "gives up text keys however often they were taken, or all that the session has" do
+    2.times { GoodJob::Job.advisory_lock_key("cheese") }
+    GoodJob::Job.advisory_unlock_key!("cheese")
+    expect(GoodJob::Job.advisory_locked_key?("cheese")).to be false
+    2.times { GoodJob::Job.advisory_lock_key("cheese") }
+    job.advisory_lock
+    GoodJob::Job.advisory_unlock_session
+    expect([GoodJob::Job.advisory_locked_key?("cheese"), free?(job)]).to eq [false, true]
+  end
+
+  it "joins each record with its lock, if there is one" do
+    job.advisory_lock
+    other
+    joined = GoodJob::Job.joins_advisory_locks
+    expect(joined).to contain_exactly(job, other)
+    expect(joined.where("pg_locks.locktype IS NOT NULL")).to eq [job]
+    expect(joined.where("pg_locks.pid = pg_backend_pid()")).to eq [job]
+  end
+
+  it "locks batches" do
+    batch = GoodJob::BatchRecord.create!
+    expect(batch.with_advisory_lock { [free?(batch), batch.advisory_locked?] }).to eq [false, true]
+    expect(free?(batch)).to be true
+    expect(batch.lockable_key).to eq "good_job_batches-#{batch.id}"
+  end
+
   it "creates a record that is locked" do
     process = GoodJob::Process.find_or_create_record(id: SecureRandom.uuid, with_advisory_lock: true)
     expect(free?(process)).to be false
     expect(process).to have_attributes(lock_type: "advisory", state: include("pid" => Process.pid))
     process.advisory_unlock
+  end
+
+  describe "other hashes" do
+    text = "good_jobs-00000000-0000-0000-0000-000000000001"
+
+    # The first 16 digits, as a signed integer of 64 bits.
+    def key_of(hexadecimal)
+      [hexadecimal.delete("-")[0, 16]].pack("H*").unpack1("q>")
+    end
+
+    def available?(extension)
+      Postgres.execute(SpecDatabase.url, "SELECT FROM pg_available_extensions WHERE name = $1", [extension]).any?
+    end
+
+    after { described_class.hash_function = "md5" }
+
+    {
+      "sha1" => [Digest::SHA1.hexdigest(text), "pgcrypto"], "uuid_v5" => [Digest::UUID.uuid_v5(Digest::UUID::DNS_NAMESPACE, text), "uuid-ossp"],
+      "sha224" => [OpenSSL::Digest.hexdigest("SHA224", text)], "sha256" => [Digest::SHA256.hexdigest(text)],
+      "sha384" => [Digest::SHA384.hexdigest(text)], "sha512" => [Digest::SHA512.hexdigest(text)]
+    }.each do |function, (hexadecimal, extension)|
+      it "include #{function}" do
+        skip "The server does not have the extension #{extension}." if extension && !available?(extension)
+
+        Postgres.execute(SpecDatabase.url, "CREATE EXTENSION IF NOT EXISTS \"#{extension}\"") if extension
+        described_class.hash_function = function
+        key = Postgres.execute(SpecDatabase.url, "SELECT #{described_class.key_sql("'#{text}'")} AS key").first["key"]
+        expect(key).to eq key_of(hexadecimal).to_s
+        expect(GoodJob::Job.advisory_lock_key(text)).to be true
+        expect(GoodJob::Job.owns_advisory_lock_key?(text)).to be true
+      ensure
+        GoodJob::Job.advisory_unlock_session
+      end
+    end
   end
 
   it "takes other hashes, and refuses what is none" do

@@ -144,6 +144,61 @@ RSpec.describe "GoodJob::Job", :database, :integration do
     expect(GoodJob::Job.format_error(IOError.new("wet"))).to eq "IOError: wet"
   end
 
+  it "is due by its time, whatever has become of it" do
+    due = create
+    finished = create(finished_at: Time.current)
+    create(scheduled_at: 1.minute.from_now)
+    create(scheduled_at: nil)
+    expect(GoodJob::Job.only_scheduled).to contain_exactly(due, finished)
+  end
+
+  it "comes in the order of creation where no other is asked for" do
+    jobs = Array.new(3) { create }.sort_by(&:id)
+    jobs.each_with_index { |job, index| job.update!(created_at: index.days.ago) }
+    expect([GoodJob::Job.first, GoodJob::Job.last]).to eq [jobs.last, jobs.first]
+  end
+
+  it "says how it is locked, and may be" do
+    expect(GoodJob::Job.lock_types).to eq("advisory" => 0, "skiplocked" => 1, "hybrid" => 2)
+    expect(GoodJob::Job.effective_lock_strategy).to eq :skiplocked
+    GoodJob.configuration = new_capsule(lock_strategy: :hybrid).configuration
+    expect(GoodJob::Job.effective_lock_strategy).to eq :hybrid
+  ensure
+    GoodJob.configuration = nil
+  end
+
+  it "belongs to a batch, as one of its jobs or as a callback, and to the process that holds it" do
+    jobs, callbacks = Array.new(2) { GoodJob::BatchRecord.create! }
+    process = GoodJob::Process.create!(id: SecureRandom.uuid, state: {})
+    expect(create(batch_id: jobs.id, batch_callback_id: callbacks.id, locked_by_id: process.id))
+      .to have_attributes(batch: jobs, callback_batch: callbacks, locked_by_process: process)
+    expect(create(batch_id: SecureRandom.uuid)).to have_attributes(batch: nil, callback_batch: nil, locked_by_process: nil)
+  end
+
+  it "has the constants that GoodJob has" do
+    expect([GoodJob::Job::DEFAULT_QUEUE_NAME, GoodJob::Job::DEFAULT_PRIORITY, GoodJob::Job::ERROR_MESSAGE_SEPARATOR]).to eq ["default", 0, ": "]
+    expect(GoodJob::Job::PreviouslyPerformedError).to be < StandardError
+  end
+
+  it "has callbacks, which a worker does not run" do
+    called = []
+    GoodJob::Job.before_perform { called << :before }
+    GoodJob::Job.around_perform { |_job, block| (called << :around) && block.call }
+    GoodJob::Job.after_perform { called << :after }
+    GoodJob::Job.after_perform_unlocked { called << :unlocked }
+    job = create.run_callbacks(:perform) { RecordJob.perform_later }
+    expect(called).to eq %i[before around after]
+    GoodJob::Job.where.not(id: job.job_id).delete_all
+    run_jobs
+    expect([events(job), called.size]).to eq [["ran"], 3]
+  ensure
+    %i[perform perform_unlocked].each { |name| GoodJob::Job.reset_callbacks(name) }
+  end
+
+  it "tells of its error by an older name, too" do
+    GoodJob.deprecator.silence { expect(create(error: "E: m").recent_error).to eq "E: m" }
+  end
+
   it "is enqueued without asking its class, and locked if wanted" do
     job = GoodJob::Job.enqueue(MouseJob.new("cheese"), scheduled_at: Time.utc(2035, 1, 1), create_with_advisory_lock: true)
     expect(job).to have_attributes(job_class: "MouseJob", scheduled_at: Time.utc(2035, 1, 1))

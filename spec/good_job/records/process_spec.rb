@@ -61,4 +61,38 @@ RSpec.describe "GoodJob::Process", :database, :integration do
     expect([mice["execution_at"], mice["check_queue_at"], rats["check_queue_at"]].map { |text| Time.iso8601(text) }).to all be_within(60).of(Time.now)
     expect(rats["execution_at"]).to be_nil
   end
+
+  it "would say of this process what it is and how it treats jobs" do
+    GoodJob.retry_on_unhandled_error = true
+    expect(GoodJob::Process.process_state).to include(
+      hostname: Socket.gethostname, pid: Process.pid, proctitle: $PROGRAM_NAME, memory: be_positive, preserve_job_records: true,
+      retry_on_unhandled_error: true
+    )
+    GoodJob.preserve_job_records = ->(*) { false }
+    expect(GoodJob::Process.process_state[:preserve_job_records]).to be true
+    GoodJob.preserve_job_records = :on_unhandled_error
+    expect(GoodJob::Process.process_state[:preserve_job_records]).to eq :on_unhandled_error
+  end
+
+  it "says what it is when told to, keeps what else it has said, and knows when its row is gone" do
+    process = create(state: { "pid" => 1, "schedulers" => [{ "queues" => "mice" }] }, updated_at: 1.minute.ago)
+    expect(process.refresh).to be true
+    expect(process.reload).to have_attributes(stale?: false, state: include("pid" => Process.pid), schedulers: [{ "queues" => "mice" }])
+    GoodJob::Process.delete_all
+    expect(process.refresh).to be false
+    expect(GoodJob::Process.count).to eq 0
+  end
+
+  it "cleans up after dead ones, if told to, when what it says is old" do
+    dead = create(updated_at: GoodJob::Process::EXPIRED_INTERVAL.ago - 1)
+    fresh = create
+    old = create(updated_at: GoodJob::Process::STALE_INTERVAL.ago - 1)
+    fresh.refresh_if_stale(cleanup: true)
+    old.refresh_if_stale
+    expect(GoodJob::Process.inactive).to eq [dead]
+    old.update!(updated_at: 31.seconds.ago)
+    old.refresh_if_stale(cleanup: true)
+    expect(GoodJob::Process.all).to contain_exactly(fresh, old)
+    expect([GoodJob::Process::STALE_INTERVAL, GoodJob::Process::EXPIRED_INTERVAL]).to eq [30.seconds, 5.minutes]
+  end
 end

@@ -169,9 +169,11 @@ pub(crate) struct Form {
     pub(crate) lock_type: bool,
 }
 
-/// The end of the candidates, each of which is looked at once there, and what says how the lease is held. In the condition of the update
-/// that follows, the lock would be taken as often as the plan looks at a candidate.
-const CANDIDATES: &str = "AS position FROM due\n";
+/// Where the search for what is due begins and ends, and what says how the lease is held. Between the two each job is looked at once, and
+/// no further ones than are taken: one whose lock somebody else has is in nobody's way. In the condition of the update that follows, the
+/// lock would be taken as often as the plan looks at a candidate.
+const DUE: &str = "due AS (\n";
+const DUE_END: &str = "  LIMIT $2::int4\n),\ncandidates AS";
 const LOCK_TYPE: &str = "    lock_type        = 1,\n";
 /// How the candidates' searches end what they read of a row.
 const LOCK_TYPE_READ: &str = ", lock_type\n";
@@ -179,9 +181,10 @@ const LOCK_TYPE_READ: &str = ", lock_type\n";
 impl Form {
     /// Only what differs is made anew.
     fn apply(self, text: Cow<'static, str>) -> Cow<'static, str> {
-        let text = if self.lock_strategy.locks_jobs() && text.contains(CANDIDATES) {
-            let lock = "pg_try_advisory_lock(('x' || substr(md5({jobs lock} || due.id::text), 1, 16))::bit(64)::int8)";
-            let locked = text.replace(CANDIDATES, &format!("{CANDIDATES}  WHERE {lock}\n"));
+        let text = if self.lock_strategy.locks_jobs() && text.contains(DUE_END) {
+            let lock = "pg_try_advisory_lock(('x' || substr(md5({jobs lock} || found.id::text), 1, 16))::bit(64)::int8)";
+            let locked =
+                text.replace(DUE, &format!("{DUE}  SELECT * FROM (\n")).replace(DUE_END, &format!("  ) AS found\n  WHERE {lock}\n{DUE_END}"));
             Cow::Owned(locked.replace(LOCK_TYPE, &format!("    lock_type = {},\n", self.lock_strategy.lock_type())))
         } else {
             text

@@ -160,6 +160,7 @@ module GoodJob
       @pid = ::Process.pid
       @process_id = SecureRandom.uuid
       @mutex = Mutex.new
+      @leaving = Mutex.new
       @state = :new
       @runtime = @crew = @closer = @events = @cron = nil
       @chores = Chores.new
@@ -238,11 +239,20 @@ module GoodJob
 
       tell_of("scheduler_shutdown_start", timeout: timeout)
       begin_draining
-      @closer = Thread.new do
-        @crew.join
-        @cron&.join(CHORES_GRACE_S)
-        stop(nil, timeout)
+      @closer = start_closing(@crew, @cron, timeout)
+    end
+
+    # What it waits for may outlast the capsule's shutdown, and even its restart.
+    def start_closing(crew, cron, timeout)
+      runtime = @runtime
+      slots = @slots
+      thread = Thread.new do
+        crew.join
+        cron&.join(CHORES_GRACE_S)
+        stop(runtime, slots, nil, timeout)
       end
+      thread.name = "good_job end"
+      thread
     end
 
     def kill_jobs
@@ -252,12 +262,17 @@ module GoodJob
 
     # Waiting inside the library is never for the main thread: on Ruby 3.1 it would not see signals meanwhile.
     def stop_in_thread(seconds)
-      Thread.new { stop(seconds * 1_000_000, seconds) }.join
+      Thread.new { stop(@runtime, @slots, seconds * 1_000_000, seconds) }.join
     end
 
-    def stop(patience_us, timeout)
-      @slots.close
-      saved = @runtime.stop(patience_us)
+    # Both who waits for the jobs, and who has waited for long enough, come here. The first takes leave.
+    def stop(runtime, slots, patience_us, timeout)
+      slots.close
+      saved = runtime.stop(patience_us)
+      @leaving.synchronize { take_leave(saved, timeout) if @runtime.equal?(runtime) && @state != :stopped }
+    end
+
+    def take_leave(saved, timeout)
       unsaved = @runtime.snapshot[:unsaved_outcomes]
       @events.join(CHORES_GRACE_S) && @chores.finish(CHORES_GRACE_S)
       @state = :stopped

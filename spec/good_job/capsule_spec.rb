@@ -71,6 +71,27 @@ RSpec.describe GoodJob::Capsule, :database do
     expect([capsule.idle?, capsule.idle?(0.3), capsule.idle?(30)]).to eq [true, true, false]
   end
 
+  it "is restarted though a job cannot be interrupted, whose end leaves it alone" do
+    stub_const("GoodJob::Capsule::KILL_GRACE_S", 0.1)
+    ends = Thread::Queue.new
+    MouseJob.singleton_class.attr_accessor :ends
+    MouseJob.ends = ends
+    capsule.start
+    enqueue do
+      Thread.handle_interrupt(Object => :never) do
+        MouseJob.inbox << :started
+        MouseJob.ends.pop
+      end
+    end
+    MouseJob.inbox.pop
+    capsule.restart(timeout: 0)
+    ends.close
+    wait_until("what waited for that job to end") { Thread.list.none? { |thread| thread.name == "good_job end" } }
+    expect(capsule).to be_running
+    expect(MouseJob.inbox.pop).to eq :started # the job was given back as interrupted
+    expect(outcome_of_one_job).to have_attributes(status: :succeeded)
+  end
+
   it "is told when the runtime is ready" do
     capsule.start
     expect(events.pop).to include(name: "ready", process_id: capsule.process_id)
@@ -118,6 +139,42 @@ RSpec.describe GoodJob::Capsule, :database do
     capsule.shutdown(timeout: nil)
     expect(capsule).not_to be_running
     wait_until { capsule.shutdown? }
+  end
+
+  describe "with something of the application's that never ends" do
+    let(:reached) { Thread::Queue.new }
+    let(:ever) { Thread::Queue.new }
+
+    before { stub_const("GoodJob::Capsule::CHORES_GRACE_S", 0.05) }
+    after { ever.close }
+
+    # Where a shutdown would wait as well.
+    def wait_for_ever
+      reached << true
+      ever.pop
+    end
+
+    def expect_end_of(capsule)
+      reached.pop
+      ending = Thread.new { capsule.shutdown(timeout: -1) }
+      expect(ending.join(10)).to be ending
+      expect(capsule).to be_shutdown
+    end
+
+    it "ends all the same, though on_thread_error has not returned" do
+      GoodJob.on_thread_error = ->(_error) { wait_for_ever }
+      broken = ->(event) { raise IOError, "an observer's" if event[:name] == "ready" }
+      capsule = described_class.new(configuration: configuration, observer: broken)
+      capsule.start
+      expect_end_of(capsule)
+    end
+
+    it "ends all the same, though an entry of cron's does not say when it is due" do
+      settings = { enable_cron: true, cron: { never: { cron: ->(_last) { wait_for_ever }, class: "MouseJob" } } }
+      capsule = described_class.new(configuration: GoodJob::Configuration.new(settings, rails: {}, env: {}))
+      capsule.start
+      expect_end_of(capsule)
+    end
   end
 
   it "replaces a thread that is killed, waiting or in a job" do

@@ -354,6 +354,26 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     end
   end
 
+  # A program is started without a fork that a handler would see: the kernel closes what is marked so.
+  it "leaves no socket to a program that is started" do
+    script = ruby(<<~RUBY)
+      runtime = GoodJob::Native::Runtime.new(GoodJob::Capsule::Launch.options(GoodJob::Configuration.new({})))
+      runtime.start
+      wait_until { runtime.snapshot[:connected] }
+      sockets = ->(pid) { Dir["/proc/\#{pid}/fd/*"].count { |file| File.symlink?(file) && File.stat(file).socket? } }
+      puts "own sockets: \#{sockets.call(Process.pid)}"
+      IO.popen("cat", "r+") do |program|
+        program.puts "executed"
+        program.gets
+        puts "the program's sockets: \#{sockets.call(program.pid)}"
+      end
+      Thread.new { runtime.stop(nil) }.join
+    RUBY
+    expect(script.wait).to be_success
+    expect(script.output).to match(/^own sockets: [1-9]/)
+    expect(script.output).to include "the program's sockets: 0"
+  end
+
   describe "wrong input" do
     # Shows all that are not refused as they should be, not the first alone.
     def expect_refusals(cases, &call)

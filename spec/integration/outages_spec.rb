@@ -177,6 +177,39 @@ RSpec.describe "An outage of the database", :database, :integration, :outage do
     end
   end
 
+  describe "that lasts longer than the process" do
+    def silent_capsule
+      capsule = capsule_by(proxy.url(url), max_threads: 1)
+      wait_until_stored(enqueue(1))
+      yield if block_given?
+      proxy.silence(:client, :server)
+      capsule
+    end
+
+    def expect_end_of(capsule, timeout:)
+      began = now
+      ending = Thread.new { capsule.shutdown(timeout: timeout) }
+      expect(ending.join(20)).to be ending
+      now - began
+    end
+
+    it "holds up nobody who has nothing to store: each goodbye is given a second" do
+      expect(expect_end_of(silent_capsule, timeout: 30)).to be < 10
+      expect(log(/could not save/)).to eq []
+    end
+
+    it "takes outcomes with it, which is said; the jobs stay claimed, and will be put back" do
+      stub_const("GoodJob::Capsule::KILL_GRACE_S", 1)
+      job = nil
+      capsule = silent_capsule { job = enqueue_held }
+      latch.open
+      wait_until("the job to end") { latch.notes.include?("finished") }
+      expect_end_of(capsule, timeout: 0)
+      expect(log(/could not save how 1 jobs ended; they will run again/).size).to eq 1
+      expect(rows("SELECT FROM good_jobs WHERE id = '#{job.job_id}' AND locked_by_id IS NOT NULL AND finished_at IS NULL").size).to eq 1
+    end
+  end
+
   # All at once, since each has to wait until the runtime gives up: 15 s.
   it "by connections that go silent, in both directions or in one, or for ever, is over for the runtime as soon as the network is back" do
     ways = { "both" => %i[client server], "sent" => %i[client], "heard" => %i[server], "forgotten" => %i[client server] }

@@ -74,6 +74,8 @@ fn a_process_is_dead_by_the_rules_of_its_kind() {
     let runtime = queue.runtime("none");
     let alive = alive.map(|owner| owner_and_job(&mut queue, &mut holder, &owner));
     let dead = dead.map(|owner| owner_and_job(&mut queue, &mut holder, &owner));
+    // However long a job lasts: as long as its owner has a row, that row alone tells.
+    queue.client.batch_execute("UPDATE good_jobs SET locked_at = locked_at - interval '6 minutes'").unwrap();
     runtime.start().unwrap();
     let began = Instant::now();
     for (process, job) in dead {
@@ -104,6 +106,36 @@ fn a_claim_whose_owner_has_no_row_is_put_back_after_five_minutes() {
     let performed_at = queue.column(abandoned, "performed_at").unwrap();
     assert_eq!(error, format!("GoodJob::InterruptedError: Interrupted after starting perform at '{performed_at}'"));
     stop(&runtime);
+}
+
+#[test]
+fn a_process_never_takes_itself_for_dead_whatever_its_row_says_or_if_it_has_none() {
+    for row in ["RETURN NULL", "NEW.updated_at := NEW.updated_at - interval '10 minutes'; RETURN NEW"] {
+        let mut queue = Queue::create();
+        queue
+            .client
+            .batch_execute(&format!(
+                "CREATE FUNCTION claim() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN NEW.locked_at := NEW.locked_at - interval '10 minutes'; RETURN NEW; END $$; \
+                 CREATE TRIGGER claim BEFORE UPDATE ON good_jobs FOR EACH ROW \
+                 WHEN (OLD.locked_by_id IS NULL AND NEW.locked_by_id IS NOT NULL) EXECUTE FUNCTION claim(); \
+                 CREATE FUNCTION beat() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {row}; END $$; \
+                 CREATE TRIGGER beat BEFORE INSERT OR UPDATE ON good_job_processes FOR EACH ROW EXECUTE FUNCTION beat()"
+            ))
+            .unwrap();
+        let own = queue.job(&[]);
+        let runtime = queue.runtime("*");
+        runtime.start().unwrap();
+        let taken = take(&runtime, 0).unwrap();
+        // The round that finds this one would find the own job too.
+        let abandoned = job_of(&mut queue, Uuid::new_v4(), "301 seconds");
+        let event = wait_for_event(&runtime, |event| matches!(event, Event::Rescued { .. }));
+        assert_eq!(event, Event::Rescued { job_ids: vec![abandoned.to_string()] }, "{row}");
+        assert!(queue.column(own, "locked_by_id").is_some(), "{row}");
+        finish(&runtime, &taken, succeeded());
+        stop(&runtime);
+        assert_eq!(queue.column(own, "finished_at IS NOT NULL").as_deref(), Some("true"), "{row}");
+    }
 }
 
 /// Claims several jobs in advance; gives one that is not on record as started.

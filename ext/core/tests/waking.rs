@@ -317,6 +317,51 @@ fn a_process_that_could_not_say_that_it_lives_takes_nobody_for_dead() {
 }
 
 #[test]
+fn a_process_whose_host_has_slept_takes_nobody_for_dead() {
+    let mut queue = Queue::create();
+    // The database's clock leaps, as seen by a host whose own has stood still.
+    queue
+        .client
+        .batch_execute(
+            "CREATE SCHEMA clock; \
+             CREATE TABLE clock.leap (seconds float8); \
+             INSERT INTO clock.leap VALUES (0); \
+             CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS \
+             $$ SELECT pg_catalog.clock_timestamp() + seconds * interval '1 second' FROM clock.leap $$",
+        )
+        .unwrap();
+    let path = "clock, public, pg_catalog";
+    let session = json!({"timezone": "UTC", "schema_search_path": path, "variables": {}, "application_name": "good_job_core tests"});
+    let runtime = queue.runtime_with("none", json!({"session": session}));
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    let other = uuid::Uuid::new_v4();
+    queue
+        .client
+        .batch_execute(&format!(
+            "BEGIN; \
+             UPDATE clock.leap SET seconds = 60; \
+             INSERT INTO good_jobs (scheduled_at, created_at, updated_at, locked_by_id, locked_at, lock_type) \
+             SELECT now_utc, now_utc, now_utc, '{other}', now_utc - interval '40 seconds', 1 FROM timezone('UTC', now()) AS now_utc; \
+             COMMIT"
+        ))
+        .unwrap();
+    // The first beat after the leap is what tells; only then is there somebody who may seem dead.
+    let beat = queue.rows("SELECT updated_at::text FROM good_job_processes", &[])[0].get::<_, String>(0);
+    queue.wait_for_count(&format!("good_job_processes WHERE updated_at::text > '{beat}'"), 1);
+    queue
+        .client
+        .batch_execute(&format!(
+            "INSERT INTO good_job_processes (id, created_at, updated_at, state, lock_type) \
+             VALUES ('{other}', now(), (now() AT TIME ZONE 'UTC') - interval '30 seconds', '{{\"runtime\": \"good_job_rs\"}}', 0)"
+        ))
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(queue.count(&format!("good_jobs WHERE locked_by_id = '{other}'")), 1);
+    stop(&runtime);
+}
+
+#[test]
 fn a_queue_whose_name_is_too_long_to_be_announced_is_given_back_like_any_other() {
     let mut queue = Queue::create();
     let id = queue.job(&[("queue_name", "repeat('q', 9000)")]);

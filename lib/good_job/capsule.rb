@@ -267,7 +267,8 @@ module GoodJob
 
     # Both who waits for the jobs, and who has waited for long enough, come here. The first takes leave.
     def stop(runtime, slots, patience_us, timeout)
-      slots.close
+      # On a thread of its own: it may have to wait for somebody who waits for a silent database.
+      Thread.new { slots.close }.join(CHORES_GRACE_S)
       saved = runtime.stop(patience_us)
       @leaving.synchronize { take_leave(saved, timeout) if @runtime.equal?(runtime) && @state != :stopped }
     end

@@ -18,10 +18,14 @@ module GoodJob
     # More are left to come due by themselves.
     WATCHED_MAX = 1_000
     CONNECT_TIMEOUT_S = 5
+    # A session whose peer went silent, and sends no error, is given up.
+    ANSWER_TIMEOUT_S = 5
+    KEY_MAX = (2**63) - 1
 
     # @param process_id [String] under which jobs are claimed
     def initialize(process_id)
       @process_id = process_id
+      @key = SecureRandom.random_number(KEY_MAX)
       @pid = ::Process.pid
       @mutex = Mutex.new
       @numbers = Hash.new { |numbers, name| numbers[name] = [] }
@@ -154,15 +158,28 @@ module GoodJob
     end
 
     def ask(statement, binds)
-      Statements.run_on(session, statement, binds)
+      run_on(session, statement, binds)
     rescue PG::ConnectionBad, PG::UnableToSend
       # Once more, with the slots that were ours if nobody has taken them meanwhile.
       disconnect
-      Statements.run_on(session, statement, binds)
+      run_on(session, statement, binds)
+    end
+
+    def run_on(session, statement, binds)
+      Statements.run_on(session, statement, binds, ANSWER_TIMEOUT_S)
     end
 
     def session
-      @session ||= connect.tap { |session| take_again(session) }
+      @session ||= succeed(connect)
+    end
+
+    def succeed(session)
+      run_on(session, "take_slots_over", [@key])
+      take_again(session)
+      session
+    rescue StandardError
+      session.close
+      raise
     end
 
     def connect
@@ -175,7 +192,7 @@ module GoodJob
 
     def take_again(session)
       @numbers.each do |name, numbers|
-        numbers.each { |number| Statements.run_on(session, "take_slot", [name, number, "{}", number]) }
+        numbers.each { |number| run_on(session, "take_slot", [name, number, "{}", number]) }
       end
     end
 

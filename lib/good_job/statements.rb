@@ -23,9 +23,14 @@ module GoodJob
       end
 
       # @param session [PG::Connection] that is none of Active Record's
+      # @param limit_s [Numeric] how long the server may take
       # @return [Array<Hash>]
-      def run_on(session, name, binds)
-        session.exec_params(text(name), binds).to_a
+      # @raise [PG::ConnectionBad] it has taken longer; the session is of no more use
+      def run_on(session, name, binds, limit_s)
+        session.send_query_params(text(name), binds)
+        raise PG::ConnectionBad, "GoodJob: the database gave no answer within #{limit_s} s" unless session.block(limit_s)
+
+        session.get_last_result.to_a
       end
 
       # @return [ActiveRecord::ConnectionAdapters::AbstractAdapter] the thread's own connection, its own from now on

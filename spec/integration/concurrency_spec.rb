@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../support/integration"
+require_relative "../support/proxy"
 
 RSpec.describe "Concurrency limits", :database, :integration do
   def limited_job(name = "MouseJob", **limits, &block)
@@ -322,6 +323,51 @@ RSpec.describe "Concurrency limits", :database, :integration do
       expect(GoodJob::Execution.count).to eq 60
       capsules.last.shutdown
       expect(Postgres.execute(SpecDatabase.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")).to be_empty
+    end
+
+    describe "when the session that has the slots has gone silent" do
+      let(:proxy) { Proxy.new(URI(SpecDatabase.url).port) }
+
+      before do
+        stub_const("GoodJob::Slots::ANSWER_TIMEOUT_S", 1)
+        watched_job(perform_limit: 2)
+      end
+
+      after { proxy.remove }
+
+      # Only that session goes by the proxy: it is made when the first job asks for a slot.
+      def capsule_with_slots_by_proxy
+        capsule = start_capsule(max_threads: 4)
+        ActiveRecord::Base.establish_connection("#{proxy.url(SpecDatabase.url)}?pool=#{SpecDatabase::POOL_SIZE}")
+        wait_until_finished(MouseJob.perform_later)
+        SpecDatabase.connect
+        capsule
+      end
+
+      it "go on, and hold, though the server takes it for alive" do
+        capsule_with_slots_by_proxy
+        jobs = Array.new(40) { MouseJob.perform_later(0.05) }
+        wait_until("some to run") { events.size > 6 }
+        proxy.forget
+        wait_until_finished(*jobs)
+        expect(most_at_once).to eq 2
+        expect(GoodJob::Execution.count).to eq 41
+      end
+
+      it "hold up no shutdown" do
+        stub_const("GoodJob::Slots::ANSWER_TIMEOUT_S", 60)
+        stub_const("GoodJob::Capsule::KILL_GRACE_S", 0.5)
+        stub_const("GoodJob::Capsule::CHORES_GRACE_S", 0.1)
+        capsule = capsule_with_slots_by_proxy
+        Array.new(4) { MouseJob.perform_later }
+        proxy.forget
+        wait_until("a thread to wait for a slot") { capsule.snapshot[:pools].first[:active_threads].positive? }
+        ending = Thread.new { capsule.shutdown(timeout: 0) }
+        expect(ending.join(10)).to be ending
+        expect(capsule).to be_shutdown
+        proxy.cut_forgotten
+        wait_until("the threads to end") { Thread.list.none? { |thread| thread.name.to_s.match?(/\Agood_job (?:\*|slots|end)/) } }
+      end
     end
 
     it "give back what was fetched and not run when the process shuts down" do

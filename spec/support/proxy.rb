@@ -118,6 +118,11 @@ class Proxy
     connections.each(&:cut)
   end
 
+  # Ends those that were silent for ever.
+  def cut_forgotten
+    @mutex.synchronize { @forgotten.dup }.each(&:cut)
+  end
+
   def remove
     @thread.kill
     @server.close

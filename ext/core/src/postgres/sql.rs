@@ -253,6 +253,7 @@ const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
     ("let_go_of_job", include_str!("../../sql/let_go_of_job.sql")),
     ("park_waiting", include_str!("../../sql/park_waiting.sql")),
     ("take_slot", include_str!("../../sql/take_slot.sql")),
+    ("take_slots_over", include_str!("../../sql/take_slots_over.sql")),
     ("unpark_jobs", include_str!("../../sql/unpark_jobs.sql")),
     ("unpark_jobs_by_key", include_str!("../../sql/unpark_jobs_by_key.sql")),
 ];

@@ -183,8 +183,9 @@ impl Form {
     fn apply(self, text: Cow<'static, str>) -> Cow<'static, str> {
         let text = if self.lock_strategy.locks_jobs() && text.contains(DUE_END) {
             let lock = "pg_try_advisory_lock(('x' || substr(md5({jobs lock} || found.id::text), 1, 16))::bit(64)::int8)";
-            let locked =
-                text.replace(DUE, &format!("{DUE}  SELECT * FROM (\n")).replace(DUE_END, &format!("  ) AS found\n  WHERE {lock}\n{DUE_END}"));
+            let locked = text
+                .replace(DUE, &format!("{DUE}  SELECT * FROM (\n"))
+                .replace(DUE_END, &format!("  ) AS found\n  WHERE {lock}\n{DUE_END}"));
             Cow::Owned(locked.replace(LOCK_TYPE, &format!("    lock_type = {},\n", self.lock_strategy.lock_type())))
         } else {
             text

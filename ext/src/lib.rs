@@ -10,6 +10,8 @@ mod fork;
 mod gvl;
 mod runtime;
 
+use std::borrow::Cow;
+
 use good_job_core::postgres::sql;
 use good_job_core::queue_selector;
 use good_job_core::transition::{decide, FlatTransition};
@@ -47,8 +49,8 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     Ok(())
 }
 
-fn statement(ruby: &Ruby, name: String) -> Result<&'static str, Error> {
-    sql::template(&name).ok_or_else(|| errors::invalid(ruby, format!("there is no statement named {name:?}")))
+fn statement(ruby: &Ruby, name: String) -> Result<String, Error> {
+    sql::template(&name).map(Cow::into_owned).ok_or_else(|| errors::invalid(ruby, format!("there is no statement named {name:?}")))
 }
 
 fn parse_queues(ruby: &Ruby, queues: String) -> Result<Value, Error> {

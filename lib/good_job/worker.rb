@@ -32,7 +32,6 @@ module GoodJob
       @low_priority = low_priority
       @on_end = on_end
       @on_run_end = on_run_end
-      @idle_since = now
     end
 
     # The thread begins with the mask of the one that made it: not even a kill before its first step goes unnoticed.
@@ -79,7 +78,7 @@ module GoodJob
       @run&.job_id
     end
 
-    # @return [Float] when its last run ended, or else its thread began, by the monotonic clock
+    # @return [Float, nil] since when it has been waiting for a job, by the monotonic clock; nil: it is not
     attr_reader :idle_since
 
     private
@@ -104,7 +103,14 @@ module GoodJob
 
     # Waiting is the only place where an interrupt can end the loop without a claim in hand.
     def take
-      @runtime.try_take(@pool_index) || Thread.handle_interrupt(ON_BLOCKING) { @runtime.take(@pool_index) }
+      @runtime.try_take(@pool_index) || wait
+    end
+
+    def wait
+      @idle_since = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
+      Thread.handle_interrupt(ON_BLOCKING) { @runtime.take(@pool_index) }
+    ensure
+      @idle_since = nil
     end
 
     def account_for(claim)
@@ -115,7 +121,6 @@ module GoodJob
 
       gates.empty? ? perform(run) : relay.pass(run, gates) { perform(run) }
     ensure
-      @idle_since = now
       @run = nil
       @runtime.finish(claim[:lease], run.outcome)
       tell_of_end(run) if @on_run_end
@@ -139,10 +144,6 @@ module GoodJob
     rescue Exception => e # rubocop:disable Lint/RescueException -- an exception that no job may handle ends the run, not the thread
       @raised = e if @on_run_end
       GoodJob.report_error(e)
-    end
-
-    def now
-      ::Process.clock_gettime(::Process::CLOCK_MONOTONIC)
     end
   end
 end

@@ -36,15 +36,6 @@ RSpec.describe GoodJob::Performer, :database, :integration do
     from.perform_with_lock(lock_id: lock_id, **options, &block)
   end
 
-  def locks_of_jobs
-    Postgres.execute(SpecDatabase.url, <<~SQL).first.fetch("count").to_i
-      SELECT count(*)
-      FROM pg_locks
-      JOIN good_jobs ON (classid::int8 << 32 | objid::int8) = ('x' || substr(md5('good_jobs-' || good_jobs.id::text), 1, 16))::bit(64)::int8
-      WHERE locktype = 'advisory' AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    SQL
-  end
-
   def other_session
     connection = PG.connect(SpecDatabase.url)
     yield connection
@@ -81,7 +72,7 @@ RSpec.describe GoodJob::Performer, :database, :integration do
       job = MouseJob.perform_later("a", "NoMemoryError")
       expect { perform_next }.to raise_error(NoMemoryError)
       expect(row(job)).to have_attributes(finished_at: nil, performed_at: be_present, locked_by_id: nil)
-      expect(locks_of_jobs).to eq 0
+      expect(SpecDatabase.held_job_locks).to eq 0
     end
 
     it "goes by priority and time, by the queues of a pool, and by the relation that it is called on" do
@@ -124,19 +115,19 @@ RSpec.describe GoodJob::Performer, :database, :integration do
       before = row(job).attributes.except("updated_at", "executions_count")
       expect { perform_next { raise IOError, "no" } }.to raise_error(IOError, "no")
       expect(row(job).attributes.except("updated_at", "executions_count")).to eq before
-      expect([row(job).executions_count, locks_of_jobs, MouseJob.inbox]).to eq [0, 0, []]
+      expect([row(job).executions_count, SpecDatabase.held_job_locks, MouseJob.inbox]).to eq [0, 0, []]
     end
 
     { advisory: :perform_with_advisory_lock, skiplocked: :perform_with_skip_locked, hybrid: :perform_with_hybrid_lock }.each do |strategy, name|
       describe name.to_s do
         it "leases the job in its row, which says how, and holds its advisory lock while it runs" do
           seen = nil
-          locks = -> { locks_of_jobs }
+          locks = -> { SpecDatabase.held_job_locks }
           MouseJob.define_method(:perform) { |*| seen = [GoodJob::Job.find(job_id).attributes.slice("locked_by_id", "lock_type"), locks.call] }
           MouseJob.perform_later
           expect(jobs.public_send(name, lock_id: lock_id)).to be_succeeded
           expect(seen).to eq [{ "locked_by_id" => lock_id, "lock_type" => strategy.to_s }, 1]
-          expect(locks_of_jobs).to eq 0
+          expect(SpecDatabase.held_job_locks).to eq 0
         end
 
         it "passes over jobs that somebody has, by the row, by its lock or by the advisory lock" do
@@ -209,7 +200,7 @@ RSpec.describe GoodJob::Performer, :database, :integration do
         raise ActiveRecord::Rollback
       end
       expect(row(job)).to have_attributes(finished_at: nil, performed_at: nil, locked_by_id: nil)
-      expect(locks_of_jobs).to eq 0
+      expect(SpecDatabase.held_job_locks).to eq 0
     end
 
     it "lets the job's batch know" do
@@ -283,7 +274,7 @@ RSpec.describe GoodJob::Performer, :database, :integration do
 
     it "run around a job that is performed so, and after it when it is unlocked" do
       seen = []
-      locks = -> { locks_of_jobs }
+      locks = -> { SpecDatabase.held_job_locks }
       GoodJob::Job.before_perform { seen << [:before, status] }
       GoodJob::Job.after_perform { seen << [:after, status, locks.call] }
       GoodJob::Job.after_perform_unlocked { seen << [:unlocked, locks.call] }

@@ -21,15 +21,6 @@ RSpec.describe "Lock strategies", :database, :integration do
     connection.exec_params("SELECT pg_advisory_unlock(#{key})", [job.job_id])
   end
 
-  def held_locks
-    Postgres.execute(SpecDatabase.url, <<~SQL).first.fetch("count").to_i
-      SELECT count(*)
-      FROM pg_locks
-      JOIN good_jobs ON (classid::int8 << 32 | objid::int8) = ('x' || substr(md5('good_jobs-' || good_jobs.id::text), 1, 16))::bit(64)::int8
-      WHERE locktype = 'advisory' AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    SQL
-  end
-
   { hybrid: "hybrid", advisory: "advisory" }.each do |strategy, lock_type|
     describe strategy.inspect do
       it "holds the job's advisory lock while the job runs, says so in the row, and gives it up" do
@@ -61,7 +52,7 @@ RSpec.describe "Lock strategies", :database, :integration do
           ActiveJob::Base.queue_adapter.enqueue_all(Array.new(300) { RecordJob.new })
           capsule = start_capsule(lock_strategy: strategy, max_threads: 1, prefetch: false, queues: queues)
           wait_for_event(job, "started")
-          expect(held_locks).to eq 1
+          expect(SpecDatabase.held_job_locks).to eq 1
           capsule.shutdown(timeout: 0)
           GoodJob::Job.delete_all
         end
@@ -109,7 +100,7 @@ RSpec.describe "Lock strategies", :database, :integration do
         jobs = Array.new(20) { RecordJob.perform_later } + Array.new(5) { AgainJob.perform_later }
         start_capsule(lock_strategy: strategy)
         wait_until_finished(*jobs)
-        wait_until("the jobs' locks to be free") { held_locks.zero? }
+        wait_until("the jobs' locks to be free") { SpecDatabase.held_job_locks.zero? }
         expect(executions(jobs.last).size).to eq 3
       end
     end

@@ -37,6 +37,16 @@ module SpecDatabase
     allow_connections(true)
   end
 
+  # How many jobs' own advisory locks are held, by whomever.
+  def held_job_locks
+    Postgres.execute(url, <<~SQL).first.fetch("count").to_i
+      SELECT count(*)
+      FROM pg_locks
+      JOIN good_jobs ON (classid::int8 << 32 | objid::int8) = ('x' || substr(md5('good_jobs-' || good_jobs.id::text), 1, 16))::bit(64)::int8
+      WHERE locktype = 'advisory' AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SQL
+  end
+
   def allow_connections(allowed)
     Postgres.execute(Postgres.server_url, "ALTER DATABASE #{NAME} ALLOW_CONNECTIONS #{allowed}")
   end

@@ -11,23 +11,13 @@
 --         concern; no row when somebody else holds the job.
 -- Index:  primary key; index_good_job_executions_on_active_job_id_and_created_at
 -- Form:   `held` reads the row as it was, for the execution row. A job of a cron entry, and one that failed in a batch, are finished
---         where others are deleted, as in delete_jobs.sql. Interruptions are counted as in interrupt_jobs.sql, but whoever runs jobs inline
---         is told by the exception, and asks for the next run by itself: nothing is put off.
+--         where others are deleted, as in delete_jobs.sql. Whoever runs jobs inline is told of an interruption by the
+--         exception, and asks for the next run by itself: nothing is put off.
 WITH held AS MATERIALIZED (
   SELECT job.*,
          CASE WHEN $5::text = 'delete' AND (job.cron_key IS NOT NULL OR (job.batch_id IS NOT NULL AND $6::text IS NOT NULL))
               THEN 'finish' ELSE $5::text END AS action,
-         CASE WHEN $5::text = 'interrupt' AND $16::int4 IS NOT NULL THEN 1 + (
-           SELECT count(*)
-           FROM {executions} AS earlier
-           WHERE earlier.active_job_id = COALESCE(job.active_job_id, job.id) AND earlier.error LIKE 'GoodJob::InterruptedError: %'
-             AND earlier.created_at > COALESCE((
-               SELECT max(ended.created_at)
-               FROM {executions} AS ended
-               WHERE ended.active_job_id = COALESCE(job.active_job_id, job.id)
-                 AND (ended.error IS NULL OR ended.error NOT LIKE ALL (ARRAY['GoodJob::InterruptedError: %', 'GoodJob::InterruptError: %']))
-             ), '-infinity')
-         ) END AS interruptions
+         CASE WHEN $5::text = 'interrupt' AND $16::int4 IS NOT NULL THEN 1 + {interruptions before} END AS interruptions
   FROM {jobs} AS job
   WHERE job.id = $1::uuid AND job.locked_by_id IS NOT DISTINCT FROM $2::uuid
     AND ($15::timestamp IS NULL OR job.locked_at = $15::timestamp)

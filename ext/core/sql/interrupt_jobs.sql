@@ -6,9 +6,6 @@
 -- Index:  primary key; index_good_job_executions_on_active_job_id_and_created_at
 -- Form:   every process that listens is told, once a queue and priority: the job is due again. A job whose attempt before was cut short too waits
 --         for as many seconds as it has had attempts, a minute at most: one that calls exit must not run a thousand times a second.
---         In a row are the interruptions since the last attempt that ended by itself. One that InterruptErrors ended before perform is
---         no such attempt, nor is it an interruption; one that was discarded for its interruptions is, so that an operator who retries
---         the job begins to count anew.
 WITH run AS (
   SELECT *
   FROM unnest($2::uuid[], $3::timestamp[], $4::uuid[], $5::timestamptz[], $6::timestamptz[], $7::int8[], $8::int4[])
@@ -16,17 +13,7 @@ WITH run AS (
 ),
 attempt AS MATERIALIZED (
   SELECT run.*,
-         CASE WHEN $9::int4 IS NOT NULL THEN 1 + (
-           SELECT count(*)
-           FROM {executions} AS earlier
-           WHERE earlier.active_job_id = COALESCE(job.active_job_id, job.id) AND earlier.error LIKE 'GoodJob::InterruptedError: %'
-             AND earlier.created_at > COALESCE((
-               SELECT max(ended.created_at)
-               FROM {executions} AS ended
-               WHERE ended.active_job_id = COALESCE(job.active_job_id, job.id)
-                 AND (ended.error IS NULL OR ended.error NOT LIKE ALL (ARRAY['GoodJob::InterruptedError: %', 'GoodJob::InterruptError: %']))
-             ), '-infinity')
-         ) END AS interruptions
+         CASE WHEN $9::int4 IS NOT NULL THEN 1 + {interruptions before} END AS interruptions
   FROM run
   JOIN {jobs} AS job ON job.id = run.id
 ),

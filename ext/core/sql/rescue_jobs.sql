@@ -47,17 +47,7 @@ orphaned AS MATERIALIZED (
 ),
 abandoned AS MATERIALIZED (
   SELECT job.id, job.locked_by_id, job.locked_at, job.performed_at, COALESCE(job.performed_at >= job.locked_at, FALSE) AS started,
-         CASE WHEN $6::int4 IS NOT NULL AND job.performed_at >= job.locked_at THEN 1 + (
-           SELECT count(*)
-           FROM {executions} AS earlier
-           WHERE earlier.active_job_id = COALESCE(job.active_job_id, job.id) AND earlier.error LIKE 'GoodJob::InterruptedError: %'
-             AND earlier.created_at > COALESCE((
-               SELECT max(ended.created_at)
-               FROM {executions} AS ended
-               WHERE ended.active_job_id = COALESCE(job.active_job_id, job.id)
-                 AND (ended.error IS NULL OR ended.error NOT LIKE ALL (ARRAY['GoodJob::InterruptedError: %', 'GoodJob::InterruptError: %']))
-             ), '-infinity')
-         ) END AS interruptions
+         CASE WHEN $6::int4 IS NOT NULL AND job.performed_at >= job.locked_at THEN 1 + {interruptions before} END AS interruptions
   FROM {jobs} AS job
   WHERE job.locked_by_id IN (SELECT id FROM dead UNION ALL SELECT id FROM orphaned) AND job.finished_at IS NULL
     AND NOT EXISTS (SELECT FROM lock WHERE lock.key = ('x' || substr(md5($5::text || job.id::text), 1, 16))::bit(64)::int8)

@@ -32,7 +32,7 @@ fn tables() -> Tables {
 
 /// Runs a statement and takes it back; gives the rows it had and the pages it touched.
 fn cost(queue: &mut Queue, name: &str, params: &[&(dyn ToSql + Sync)]) -> (i64, i64) {
-    let text = tables().fill(sql::template(name).unwrap());
+    let text = tables().fill(&sql::template(name).unwrap());
     let mut transaction = queue.client.transaction().unwrap();
     let row = transaction.query_one(&format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}"), params).unwrap();
     let plan: Value = row.get(0);

@@ -617,7 +617,7 @@ fn statement(name: &str) -> String {
     let tables = json!({"jobs": "good_jobs", "executions": "good_job_executions", "processes": "good_job_processes",
                         "batches": "good_job_batches", "settings": "good_job_settings"});
     let tables: sql::Tables = serde_json::from_value(tables).unwrap();
-    tables.fill(sql::template(name).unwrap())
+    tables.fill(&sql::template(name).unwrap())
 }
 
 fn tell(steps: &[Step], last: usize, ways: &[usize]) -> Result<(), TestCaseError> {

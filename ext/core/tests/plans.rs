@@ -18,7 +18,7 @@ fn tables() -> Tables {
 
 /// The plan of a statement by its file's name; every parameter is NULL, which a generic plan does not see.
 fn plan(queue: &mut Queue, name: &str) -> String {
-    let text = tables().fill(sql::template(name).unwrap());
+    let text = tables().fill(&sql::template(name).unwrap());
     let body: String = text.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
     let parameters = (1..).take_while(|number| body.contains(&format!("${number}::"))).count();
     let arguments = if parameters == 0 { String::new() } else { format!("({})", vec!["NULL"; parameters].join(", ")) };

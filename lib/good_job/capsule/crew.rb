@@ -58,10 +58,10 @@ module GoodJob
       end
 
       # @param seconds [Numeric]
-      # @return [Boolean] whether no job is running, and none has run and no thread was started for so long
+      # @return [Boolean] whether all threads wait for jobs, and have for so long
       def idle?(seconds)
-        workers = @workers
-        workers.none?(&:job_id) && ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) - workers.map(&:idle_since).max >= seconds
+        since = workers.map(&:idle_since)
+        since.all? && ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) - since.max >= seconds
       end
 
       private

@@ -93,6 +93,18 @@ macro_rules! file {
     };
 }
 
+/// Stands for a part that several statements share.
+const INTERRUPTIONS_BEFORE: &str = "{interruptions before}";
+
+/// A file's text, with what it shares with others in its place.
+fn whole(text: &'static str) -> Cow<'static, str> {
+    if !text.contains(INTERRUPTIONS_BEFORE) {
+        return Cow::Borrowed(text);
+    }
+    let part: String = file!(interruptions_before).split_inclusive('\n').filter(|line| !line.starts_with("--")).collect();
+    Cow::Owned(text.replace(INTERRUPTIONS_BEFORE, part.trim_end()))
+}
+
 macro_rules! statements {
     ($($name:ident $(+ $end:ident)?),* $(,)?; $($unpaused:ident but paused jobs of $base:ident),* $(,)?) => {
         /// Every statement that the runtime runs.
@@ -102,9 +114,9 @@ macro_rules! statements {
 
         impl Statement {
             /// The text, with placeholders for the tables.
-            pub(crate) fn template(self) -> &'static str {
+            pub(crate) fn template(self) -> Cow<'static, str> {
                 match self {
-                    $(Self::$name => concat!(file!($name) $(, file!($end))?),)*
+                    $(Self::$name => whole(concat!(file!($name) $(, file!($end))?)),)*
                     $(Self::$unpaused => Self::$base.template()),*
                 }
             }
@@ -112,8 +124,8 @@ macro_rules! statements {
             /// What is sent to the server, but for the names of the tables.
             pub(crate) fn text(self, form: Form) -> Cow<'static, str> {
                 let text = match self {
-                    $(Self::$unpaused => Cow::Owned(leave_out_paused(Self::$base.template())),)*
-                    other => Cow::Borrowed(other.template()),
+                    $(Self::$unpaused => Cow::Owned(leave_out_paused(&Self::$base.template())),)*
+                    other => other.template(),
                 };
                 form.apply(text)
             }
@@ -260,9 +272,9 @@ const APPLICATION_STATEMENTS: &[(&str, &str)] = &[
 ];
 
 /// A statement's text by its file's name, with placeholders for the tables; `None` if there is no such file.
-pub fn template(name: &str) -> Option<&'static str> {
+pub fn template(name: &str) -> Option<Cow<'static, str>> {
     let runtime = RUNTIME_STATEMENTS.iter().find(|(known, _)| *known == name).map(|(_, statement)| statement.template());
-    runtime.or_else(|| APPLICATION_STATEMENTS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text))
+    runtime.or_else(|| APPLICATION_STATEMENTS.iter().find(|(known, _)| *known == name).map(|(_, text)| whole(text)))
 }
 
 #[cfg(test)]
@@ -290,7 +302,7 @@ mod tests {
     #[test]
     fn no_statement_is_left_with_a_placeholder() {
         for (name, statement) in RUNTIME_STATEMENTS {
-            let filled = tables().fill(statement.template());
+            let filled = tables().fill(&statement.template());
             let body: String = filled.lines().filter(|line| !line.starts_with("--")).collect();
             assert!(!body.contains('{'), "{name}");
         }
@@ -303,7 +315,7 @@ mod tests {
             let searches = plain.matches(CANDIDATES_END).count();
             assert!(searches > 0, "{name}");
             assert_eq!(unpaused.matches("labels &&").count(), searches, "{name}");
-            assert_eq!(parameters(&unpaused).len(), parameters(plain).len() + 3, "{name}");
+            assert_eq!(parameters(&unpaused).len(), parameters(&plain).len() + 3, "{name}");
         }
     }
 
@@ -342,7 +354,7 @@ mod tests {
         for file in files {
             let path = file.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
-            let is_part = name == "lease_candidates";
+            let is_part = ["lease_candidates", "interruptions_before"].contains(&name);
             assert!(is_part || template(name).is_some(), "sql/{name}.sql is not listed in postgres/sql.rs");
         }
     }

@@ -1,15 +1,16 @@
 # frozen_string_literal: true
 
 require_relative "cargo"
+require_relative "specs"
 
 desc "Run the Rust tests"
 task :cargo do
   Cargo.run("test", "--workspace", "--locked", env: { "DATABASE_URL" => `bin/postgres start`.chomp })
 end
 
-desc "Run the specs (SPEC_OPTS for RSpec's options)"
+desc "Run the specs, in as many processes as there are CPUs (SPEC_OPTS for RSpec's options)"
 task spec: :compile do
-  sh "rspec"
+  abort unless Specs.run(Specs.files, Etc.nprocessors)
 end
 
 desc "Check layers, places and documents"

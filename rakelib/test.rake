@@ -21,5 +21,5 @@ end
 desc "Run the demo and the benchmarks once, shortly"
 task smoke: :compile do
   sh "bin/demo", "--once"
-  sh "bin/bench", "all", "--quick"
+  sh({ "ENGINE_PROFILE" => "dev" }, "bin/bench", "all", "--quick")
 end

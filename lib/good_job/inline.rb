@@ -66,7 +66,7 @@ module GoodJob
     end
 
     # Runs what is due, until nothing is but what somebody else has.
-    # @param queue_string [String] one pool, as in `config.good_job.queues`
+    # @param queue_string [#to_s] one pool, as in `config.good_job.queues`
     # @param limit [Integer, nil] at most so many runs
     # @return [Integer] how many there were
     # @raise [Exception] what a job did not handle; the jobs after it are not run
@@ -81,7 +81,7 @@ module GoodJob
     private
 
     def selection(queue_string)
-      pools = Native.parse_queues(queue_string)
+      pools = Native.parse_queues(queue_string.to_s)
       raise ArgumentError, "GoodJob: #{queue_string.inspect} has #{pools.size} pools; one thread is one pool, so name one." if pools.size > 1
 
       pools.first.fetch(:queues)

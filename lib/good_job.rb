@@ -133,7 +133,7 @@ module GoodJob
     end
 
     # Runs due jobs in this thread, until there are none.
-    # @param queue_string [String] as in `config.good_job.queues`, one pool
+    # @param queue_string [String, nil] as in `config.good_job.queues`, one pool; nil: all queues
     # @param limit [Integer, nil] at most so many
     # @return [Integer] how many were run
     # @raise [Exception] what a job did not handle

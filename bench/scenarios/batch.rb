@@ -42,6 +42,7 @@ module Bench
         workers.each { |worker| worker.call(:Worker, :run_count) }
         seconds = drain(stock, workers)
         wait_for_end(stock) if kind == :batched
+        expect_once_each(stock, workers, callbacks: kind == :batched ? 1 : 0)
         options[:jobs] / seconds
       end
     end
@@ -66,6 +67,13 @@ module Bench
 
         sleep 0.01
       end
+    end
+
+    # By the tables, and by what the processes say.
+    def expect_once_each(stock, workers, callbacks:)
+      runs = workers.sum { |worker| worker.call(:Worker, :run_count) }
+      said = "the processes say that there were #{runs} runs, not #{options[:jobs]}" if runs != options[:jobs]
+      expect_none [*stock.faults(options[:jobs] + callbacks), *said]
     end
 
     # One job that finished without an error, and ran once.

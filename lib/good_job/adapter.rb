@@ -45,9 +45,8 @@ module GoodJob
       return 0 if jobs.empty?
       return nil if captured?(jobs)
 
-      single, many = jobs.partition { |job| execute_inline? || Run.of(job) || Limits.at_enqueue?(job) }
-      start_async_on_need if many.any?
-      single.count { |job| enqueue_limited(job) } + enqueuer.insert_all(many, many.map { |job| JobRow.new(job) })
+      single, many = jobs.partition { |job| Run.of(job) || Limits.at_enqueue?(job) }
+      single.count { |job| enqueue_limited(job) } + enqueue_together(many)
     end
 
     # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues (Rails 7.2)
@@ -118,6 +117,14 @@ module GoodJob
       return enqueue(job) if Run.of(job) || !Limits.at_enqueue?(job)
 
       Limits.enqueue(job) { enqueue(job) }
+    end
+
+    # Inline, all are in the queue before the first one runs: it may raise, and the others are not to be lost.
+    def enqueue_together(jobs)
+      return Inline.deferring { jobs.count { |job| enqueue(job) } } if execute_inline?
+
+      start_async_on_need if jobs.any?
+      enqueuer.insert_all(jobs, jobs.map { |job| JobRow.new(job) })
     end
 
     def enqueue_row(job, row)

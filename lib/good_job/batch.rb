@@ -42,10 +42,11 @@ module GoodJob # rubocop:disable Style/Documentation -- good_job.rb
       end
 
       # Enqueues new batches, each with its jobs, in one transaction.
-      # @param pairs [Array<(Batch, Array<ActiveJob::Base>)>]
+      # @param pairs [Array<(Batch, Array<ActiveJob::Base>)>] of jobs also one, or nil
       # @return [Array<Batch>]
       # @raise [ArgumentError] one of them is not new
       def enqueue_all(pairs)
+        pairs = pairs.map { |batch, jobs| [batch, Array(jobs)] }
         batches = pairs.map(&:first)
         raise ArgumentError, "GoodJob::Batch.enqueue_all takes new batches only; one of these has been saved before" if batches.any?(&:persisted?)
         raise ArgumentError, "GoodJob::Batch.enqueue_all was given the same batch twice" if batches.uniq.size < batches.size

@@ -54,8 +54,7 @@ module GoodJob
       holding(row.id) do
         return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
 
-        claim = claim_of(row)
-        claim = claim_next(job_id: row.id) while claim && perform(claim)
+        perform_until_done(claim_of(row))
       end
       true
     end
@@ -63,14 +62,11 @@ module GoodJob
     # Runs a job that waits in the queue, and again as long as it retries itself at once. Nothing happens if somebody else has it.
     # @raise [Exception] what the job did not handle
     def perform_enqueued(job_id)
-      holding(job_id) do
-        claim = claim_next(job_id: job_id)
-        claim = claim_next(job_id: job_id) while claim && perform(claim)
-      end
+      with_next(job_id: job_id) { |claim| perform_until_done(claim) }
     end
 
-    # Runs what is due, until nothing is.
-    # @param queue_string [String] one pool, as in `config.good_job.queues`
+    # Runs what is due, until nothing is but what somebody else has.
+    # @param queue_string [#to_s] one pool, as in `config.good_job.queues`
     # @param limit [Integer, nil] at most so many runs
     # @return [Integer] how many there were
     # @raise [Exception] what a job did not handle; the jobs after it are not run
@@ -78,35 +74,61 @@ module GoodJob
     def perform_due(queue_string, limit: nil)
       queues = selection(queue_string)
       count = 0
-      while (limit.nil? || count < limit) && (claim = claim_next(queues: queues, paused: paused))
-        count += 1
-        holding(claim[:id]) { perform(claim) }
-      end
+      count += 1 while (limit.nil? || count < limit) && with_next(queues: queues, paused: paused) { |claim| perform(claim) }
       count
     end
 
     private
 
     def selection(queue_string)
-      pools = Native.parse_queues(queue_string)
+      pools = Native.parse_queues(queue_string.to_s)
       raise ArgumentError, "GoodJob: #{queue_string.inspect} has #{pools.size} pools; one thread is one pool, so name one." if pools.size > 1
 
       pools.first.fetch(:queues)
     end
 
-    # Inside a transaction nobody else sees the claim. Outside, the job's advisory lock says that it runs. The session that took the lock
-    # must give it up, and the end of a job may have given the connection back to its pool.
+    # Around a job that is inserted. Inside a transaction nobody else sees it. Outside, its advisory lock says that it runs.
     def holding(job_id)
       connection = Statements.connection
       return yield if connection.transaction_open?
 
       begin
-        key = ["#{Database.tables.fetch(:jobs)}-#{job_id}"]
-        Statements.run("hold_job", key, connection)
+        Statements.run("hold_job", [lock_key(job_id)], connection)
         yield
       ensure
-        Statements.run("let_go_of_job", key, connection) if connection.active?
+        let_go(job_id, connection)
       end
+    end
+
+    # Around a job that waits. Others see it until the claim is committed, and workers of GoodJob in :advisory after that too: its advisory
+    # lock is taken with the claim, for the run; inside a transaction until that ends.
+    # @yieldparam claim [Hash] see {Native::Runtime#take}
+    # @return [Boolean] whether there was a job
+    def with_next(**search)
+      connection = Statements.connection
+      outside_of_transaction = !connection.transaction_open?
+      claim = claim_next(lock: outside_of_transaction ? :session : :transaction, on: connection, **search) or return false
+      begin
+        yield claim
+      ensure
+        let_go(claim[:id], connection) if outside_of_transaction
+      end
+      true
+    end
+
+    # The session that took the lock must give it up, and the end of a job may have given the connection back to its pool.
+    def let_go(job_id, connection)
+      Statements.run("let_go_of_job", [lock_key(job_id)], connection) if connection.active?
+    end
+
+    def lock_key(job_id)
+      "#{Database.tables.fetch(:jobs)}-#{job_id}"
+    end
+
+    # What the job's lock keeps from others stays so from one attempt to the next.
+    def perform_until_done(claim)
+      job_id = claim[:id]
+      claim = claim_next(job_id: job_id) while claim && perform(claim)
     end
 
     # @return [Boolean] whether the job is due again
@@ -132,11 +154,13 @@ module GoodJob
       Setting.paused.values_at(:queues, :job_classes, :labels)
     end
 
-    def claim_next(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED)
+    # @param lock [Symbol, nil] whose the job's advisory lock is to be, the :session's or the :transaction's; nil: nobody takes it
+    def claim_next(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED, lock: nil, on: nil)
       include, exclude = queues.values_at(:include, :exclude).map { |names| Statements.array(names) }
       binds = [@process_id, Time.current, job_id, include, exclude, queues[:ordered_queues] || false]
       binds.concat(paused.map { |names| Statements.array(names) })
-      row = Statements.run("claim_inline", binds).first
+      binds.push(lock && lock_key(nil), lock == :session)
+      row = Statements.run("claim_inline", binds, on).first
       row && Attempt.claim(row)
     end
   end

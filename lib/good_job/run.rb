@@ -7,7 +7,8 @@ module GoodJob
   # writes nothing: it becomes part of the outcome, and the one statement that stores the outcome writes it.
   class Run
     CURRENT = :good_job_run
-    private_constant :CURRENT
+    NO_LABELS = [].freeze
+    private_constant :CURRENT, :NO_LABELS
 
     # @return [Run, nil] the run that is under way in this fiber
     def self.current
@@ -138,7 +139,8 @@ module GoodJob
       params = payload
       params["provider_job_id"] = @job_id
       concurrency_key = @claim[:concurrency_key] and params["good_job_concurrency_key"] = concurrency_key
-      labels = @claim[:labels] and params["good_job_labels"] = labels
+      # Without them the job would take those of its class for its own.
+      params["good_job_labels"] = @claim[:labels] || NO_LABELS
       params
     end
 

@@ -43,6 +43,20 @@ RSpec.describe GoodJob::ActiveJobExtensions, :database, :integration do
       expect(row(job).labels).to eq %w[pet tried]
     end
 
+    it "stay away from a job that was enqueued without those of its class, when it runs, is tried again or put back" do
+      MouseJob.retry_on(IOError, wait: 0, attempts: 2)
+      MouseJob.define_method(:perform) do
+        SpecRun.record(self, good_job_labels.join(","))
+        raise IOError if executions < 3
+      end
+      job = MouseJob.set(good_job_labels: []).perform_later
+      expect { GoodJob.perform_inline }.to raise_error(IOError)
+      expect(row(job).active_job.good_job_labels).to eq []
+      row(job).retry_job
+      run_jobs
+      expect([events(job), row(job).labels]).to eq [["", "", ""], nil]
+    end
+
     it "may be many, and long up to a limit that is said" do
       many = MouseJob.set(good_job_labels: (1..10_000).map(&:to_s)).perform_later
       expect(row(many).labels.size).to eq 10_000

@@ -347,9 +347,15 @@ RSpec.describe GoodJob::Batch, :database, :integration do
     end
 
     it "calls the callbacks of a batch without jobs" do
-      empty, full = Array.new(2) { described_class.new(on_finish: "TellJob") }
-      described_class.enqueue_all([[empty, []], [full, mice(1)]])
-      expect(GoodJob::Job.where(job_class: "TellJob").pluck(:batch_callback_id)).to eq [empty.id]
+      empty, none, full = Array.new(3) { described_class.new(on_finish: "TellJob") }
+      described_class.enqueue_all([[empty, []], [none, nil], [full, mice(1)]])
+      expect(GoodJob::Job.where(job_class: "TellJob").pluck(:batch_callback_id)).to contain_exactly(empty.id, none.id)
+    end
+
+    it "takes one job that is not in a list, as enqueue does" do
+      batch = described_class.new
+      described_class.enqueue_all([[batch, mice(1).first]])
+      expect(GoodJob::Job.pluck(:batch_id)).to eq [batch.id]
     end
 
     it "enqueues jobs that have limits one by one, as far as these allow" do

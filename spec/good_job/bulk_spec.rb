@@ -82,6 +82,30 @@ RSpec.describe GoodJob::Bulk, :database, :integration do
     expect(jobs.map { |job| row(job).status }).to eq %i[succeeded succeeded]
   end
 
+  it "enqueues all of them inline before it runs the first: if that raises, the others are in the queue" do
+    use_adapter(:inline)
+    stub_const("FailingJob", Class.new(ActiveJob::Base) do
+      def perform
+        raise "no cheese, and #{GoodJob::Job.where(performed_at: nil).count} others"
+      end
+    end)
+    jobs = [FailingJob.new] + Array.new(3) { RecordJob.new }
+    expect { described_class.enqueue(jobs) }.to raise_error("no cheese, and 3 others")
+    expect(jobs.map { |job| row(job).status }).to eq %i[discarded queued queued queued]
+    expect(GoodJob.perform_inline).to eq 3
+  end
+
+  it "runs jobs that have limits inline before the next one is counted" do
+    use_adapter(:inline)
+    stub_const("LimitedJob", Class.new(RecordJob) do
+      include GoodJob::ActiveJobExtensions::Concurrency
+
+      good_job_control_concurrency_with(total_limit: 1)
+    end)
+    described_class.enqueue([LimitedJob.new, RecordJob.new, LimitedJob.new])
+    expect(GoodJob::Job.all.map(&:status)).to eq %i[succeeded succeeded succeeded]
+  end
+
   it "takes jobs for an adapter that is not their class's" do
     other = Class.new do
       attr_reader :jobs

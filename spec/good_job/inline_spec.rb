@@ -148,6 +148,11 @@ RSpec.describe GoodJob::Inline, :database do
       expect(GoodJob.perform_inline).to eq 1
     end
 
+    it "takes nil for all queues, as a variable that is not set, and a name that is a symbol" do
+      2.times { enqueue("a", queue: "mice") }
+      expect([GoodJob.perform_inline(:cats), GoodJob.perform_inline(:mice, limit: 1), GoodJob.perform_inline(nil)]).to eq [0, 1, 1]
+    end
+
     it "refuses several pools" do
       expect { GoodJob.perform_inline("a;b") }.to raise_error(ArgumentError, /"a;b" has 2 pools/)
     end

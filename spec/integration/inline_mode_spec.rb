@@ -136,5 +136,113 @@ RSpec.describe "The inline mode", :database, :integration do
       expect(row(rest).performed_at).to be_nil
       expect(GoodJob.perform_inline).to eq 1
     end
+
+    # A session such as that of a worker of GoodJob in :advisory, which has a job by its advisory lock and need not say so in the row.
+    describe "beside a session that has jobs by their advisory locks" do
+      around do |example|
+        @other = PG.connect(SpecDatabase.url)
+        @other.exec("SET lock_timeout = '10s'")
+        # A claim that waits for such a lock is to fail, not to hang.
+        ActiveRecord::Base.connection.execute("SET lock_timeout = '10s'")
+        example.run
+      ensure
+        ActiveRecord::Base.connection.execute("RESET lock_timeout")
+        @other.close
+      end
+
+      # @return [Array<Boolean>] whether it has got the jobs' locks
+      def take(*jobs)
+        jobs.map do |job|
+          @other.exec_params("SELECT pg_try_advisory_lock(('x' || substr(md5($1), 1, 16))::bit(64)::int8)", ["good_jobs-#{job.job_id}"]).getvalue(0, 0) == "t"
+        end
+      end
+
+      def give_up_all
+        @other.exec("SELECT pg_advisory_unlock_all()")
+      end
+
+      def enqueue_named(*names, queue: "mice")
+        names.map { |name| RecordJob.set(queue: queue).perform_later(name) }
+      end
+
+      it "passes over those jobs, which stay as they are, and runs all others" do
+        taken, free, taken_too, free_too = enqueue_named("taken", "free", "taken too", "free too")
+        take(taken, taken_too)
+        ["*", "+cats,mice", "-cats"].each do |queues|
+          enqueue_named(queues)
+          expect(GoodJob.perform_inline(queues)).to eq(queues == "*" ? 3 : 1)
+        end
+        expect(events).to eq ["free", "free too", "*", "+cats,mice", "-cats"]
+        expect([row(free), row(free_too)]).to all(be_succeeded)
+        expect([row(taken), row(taken_too)]).to all(have_attributes(performed_at: nil, finished_at: nil, locked_by_id: nil, executions_count: 0))
+        give_up_all
+        expect(GoodJob.perform_inline).to eq 2
+        expect(SpecDatabase.held_job_locks).to eq 0
+      end
+
+      it "counts what it runs, and not what it passes over, by its limit" do
+        take(*enqueue_named("taken", "taken too"))
+        enqueue_named("a", "b", "c")
+        expect(GoodJob.perform_inline(limit: 2)).to eq 2
+        expect(events).to eq %w[a b]
+      end
+
+      it "does not run a job again that ended there" do
+        job, = enqueue_named("once")
+        take(job)
+        expect(GoodJob.perform_inline).to eq 0
+        @other.exec_params("UPDATE good_jobs SET performed_at = now(), finished_at = now() WHERE id = $1", [job.job_id])
+        give_up_all
+        expect(GoodJob.perform_inline).to eq 0
+        expect(events).to eq []
+      end
+
+      it "has the lock of the job that runs, from the claim until the end of the run, be it an error's" do
+        seen = []
+        job = enqueue { seen << "in #{SpecDatabase.held_job_locks}" and raise "no cheese" }
+        expect { GoodJob.perform_inline }.to raise_error("no cheese")
+        expect([seen, take(job)]).to eq [["in 1"], [true]]
+      end
+
+      it "gives a job's lock up with its last attempt, in the inline mode too" do
+        use_adapter(:inline)
+        seen = []
+        job = enqueue { seen << SpecDatabase.held_job_locks and (raise IOError if executions < 3) }
+        expect([seen, take(job)]).to eq [[1, 1, 1], [true]]
+      end
+
+      it "passes over them in a transaction as well, keeps nobody from them, and has the others until its end" do
+        taken, free = enqueue_named("taken", "free")
+        take(taken)
+        ActiveRecord::Base.transaction do
+          expect(GoodJob.perform_inline).to eq 1
+          expect(take(free)).to eq [false]
+          @other.exec_params("UPDATE good_jobs SET performed_at = now() WHERE id = $1", [taken.job_id])
+          raise ActiveRecord::Rollback
+        end
+        expect(take(free)).to eq [true]
+        expect([events, row(free).performed_at, row(taken).performed_at]).to match [[], nil, be_present]
+      end
+
+      it "gives up what it had where the transaction is undone in part, by a job's own error" do
+        stub_const("DividingJob", Class.new(ActiveJob::Base) { define_method(:perform) { SpecRun.connection.execute("SELECT 1 / 0") } })
+        job = DividingJob.perform_later
+        ActiveRecord::Base.transaction do
+          undone = -> { ActiveRecord::Base.transaction(requires_new: true) { GoodJob.perform_inline } }
+          expect(&undone).to raise_error(ActiveRecord::StatementInvalid, /division by zero/)
+          expect(take(job)).to eq [true]
+        end
+        expect(row(job)).to have_attributes(performed_at: nil, locked_by_id: nil)
+      end
+
+      it "runs a job whose lock its own session has, and leaves the lock to whoever took it" do
+        job, = enqueue_named("own")
+        row(job).with_advisory_lock do
+          expect(GoodJob.perform_inline).to eq 1
+          expect(take(job)).to eq [false]
+        end
+        expect(take(job)).to eq [true]
+      end
+    end
   end
 end

@@ -183,5 +183,14 @@ RSpec.describe "Lock strategies", :database, :integration do
       job = RecordJob.perform_later
       expect(row(job)).to be_finished
     end
+
+    it "do for perform_inline, which leaves alone what others have locked" do
+      taken, free = Array.new(2) { RecordJob.perform_later }
+      other_session do |connection|
+        try_lock(connection, taken)
+        expect(GoodJob.perform_inline).to eq 1
+      end
+      expect([taken, free].map { |job| row(job).finished? }).to eq [false, true]
+    end
   end
 end

@@ -186,6 +186,20 @@ RSpec.describe "Notifications", :database, :integration do
     end
   end
 
+  # Active Job itself listens to the beginning as it does to the end.
+  it "of Active Job's that say how a job was performed have no listener here" do
+    process = ruby(<<~'RUBY')
+      listeners = ->(name) { ActiveSupport::Notifications.notifier.listeners_for("#{name}.active_job").size }
+      capsule = GoodJob::Capsule.new(configuration: GoodJob::Configuration.new({ max_threads: 1 })).tap(&:start)
+      job = RecordJob.perform_later
+      wait_until("the job to run") { SpecRun.where(job_id: job.job_id).any? }
+      puts "#{listeners.call("perform") - listeners.call("perform_start")} more, #{listeners.call("discard") - listeners.call("perform_start")} more"
+      capsule.shutdown
+    RUBY
+    expect(process.wait_for_output(/(\d+) more, (\d+) more/).captures).to eq %w[0 1]
+    expect(process.wait.exitstatus).to eq 0
+  end
+
   it "of systemd's watchdog say how often it is told, and why it cannot be" do
     told = listening_to(/\Asystemd_/) do
       systemd = GoodJob::Systemd.new({ "NOTIFY_SOCKET" => "/nowhere", "WATCHDOG_USEC" => "5000000" })

@@ -268,7 +268,7 @@ module GoodJob
     def active_job(ignore_deserialization_errors: false)
       ActiveJob::Base.deserialize(serialized_params.merge("provider_job_id" => id)).tap do |job|
         job.good_job_concurrency_key = concurrency_key if job.respond_to?(:good_job_concurrency_key=)
-        job.good_job_labels = labels if job.respond_to?(:good_job_labels=)
+        job.good_job_labels = labels || [] if job.respond_to?(:good_job_labels=)
         job.send(:deserialize_arguments_if_needed)
       end
     rescue ActiveJob::DeserializationError, NameError

@@ -62,6 +62,14 @@ RSpec.describe "GoodJob::Process", :database, :integration do
     expect(rats["execution_at"]).to be_nil
   end
 
+  it "says nothing of caches, of which a pool has none" do
+    start_capsule(queues: "mice:1;rats:1")
+    wait_until("the process's row") { GoodJob::Process.any? }
+    known = %w[name queues max_threads active_threads available_threads empty_executions_count errored_executions_count
+               succeeded_executions_count total_executions_count execution_at check_queue_at]
+    expect(GoodJob::Process.first.schedulers.map(&:keys)).to all match_array(known)
+  end
+
   it "would say of this process what it is and how it treats jobs" do
     GoodJob.retry_on_unhandled_error = true
     expect(GoodJob::Process.process_state).to include(

@@ -20,6 +20,11 @@ module GoodJob
       end
     end
 
+    # config.active_support.deprecation goes for this gem's too, where Rails has such a list.
+    initializer "good_job.deprecator" do |app|
+      app.deprecators[:good_job] = GoodJob.deprecator if app.respond_to?(:deprecators)
+    end
+
     initializer "good_job.records" do
       Records.hand_over(::Rails.autoloaders.main)
     end

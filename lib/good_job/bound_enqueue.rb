@@ -11,12 +11,29 @@ module GoodJob
         job_base.prepend(self) if job_base.private_method_defined?(:raw_enqueue)
       end
 
+      # @param active_job [Module] ActiveJob, whose `perform_all_later` begins to wait with Rails 8.1; to be called once it does
+      def prepare_many(active_job)
+        active_job.singleton_class.prepend(Many) if active_job.respond_to?(:perform_all_later)
+      end
+
       # @param job [ActiveJob::Base]
       # @return [Boolean, nil] whether its enqueueing must not wait
       def bound?(job)
         (Bulk.current_buffer || JobRow::Origin.any || Run.of(job)) && job.class.queue_adapter.is_a?(Adapter)
       end
     end
+
+    # Of several jobs, those that would wait.
+    module Many
+      def perform_all_later(*jobs)
+        bound, others = jobs.flatten.partition { |job| job.class.try(:enqueue_after_transaction_commit) == true && BoundEnqueue.bound?(job) }
+        bound.group_by { |job| job.class.queue_adapter }.each do |adapter, adapters_jobs|
+          instrument_enqueue_all(adapter, adapters_jobs) { adapter.enqueue_all(adapters_jobs) }
+        end
+        super(others)
+      end
+    end
+    private_constant :Many
 
     private
 

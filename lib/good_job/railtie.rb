@@ -25,6 +25,11 @@ module GoodJob
       app.deprecators[:good_job] = GoodJob.deprecator if app.respond_to?(:deprecators)
     end
 
+    # Where Active Job lets classes wait, after it has begun to.
+    initializer "good_job.bound_enqueue", after: "active_job.enqueue_after_transaction_commit" do
+      ActiveSupport.on_load(:active_job) { ActiveSupport.on_load(:active_record) { BoundEnqueue.prepare_many(ActiveJob) } }
+    end
+
     initializer "good_job.records" do
       Records.hand_over(::Rails.autoloaders.main)
     end

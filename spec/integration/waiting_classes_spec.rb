@@ -19,11 +19,14 @@ RSpec.describe "Job classes that wait for commits", :database, :integration do
 
   it "are part of their batches all the same, and of what is enqueued in bulk" do
     run_in_application(<<~RUBY)
-      GoodJob::Batch.enqueue(on_finish: "PatientJob") { PatientJob.perform_later }
+      GoodJob::Batch.enqueue(on_finish: "PatientJob") do
+        PatientJob.perform_later
+        ActiveJob.perform_all_later(PatientJob.new, RecordJob.new)
+      end
       GoodJob::Bulk.enqueue { PatientJob.perform_later("in bulk") }.each { |job| raise unless job.provider_job_id }
     RUBY
     batch = GoodJob::BatchRecord.sole
-    expect(batch.jobs.count).to eq 1
+    expect(batch.jobs.count).to eq 3
     expect(batch).not_to be_jobs_finished
     expect(batch.callback_jobs).to be_empty
   end

@@ -31,6 +31,7 @@ require "good_job/log_subscriber"
 require "good_job/runtime_events"
 require "good_job/active_job_extensions"
 require "good_job/bulk"
+require "good_job/bound_enqueue"
 require "good_job/limits"
 require "good_job/slots"
 require "good_job/relay"
@@ -236,7 +237,10 @@ module GoodJob
   end
 
   Events.listen_to_active_job
-  ActiveSupport.on_load(:active_job) { singleton_class.prepend(Run::NotesJob) }
+  ActiveSupport.on_load(:active_job) do
+    singleton_class.prepend(Run::NotesJob)
+    BoundEnqueue.prepare(self)
+  end
   LogSubscriber.attach_to :good_job
   ActiveSupport.run_load_hooks(:good_job, self)
 end

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-require "cgi"
+require "erb"
 require_relative "goal"
 require_relative "results"
 
@@ -81,7 +81,7 @@ module Bench
 
     def text(left, baseline, content, style = nil, anchor: nil)
       attributes = { class: style, x: left.round(1), y: baseline, "text-anchor": anchor }.compact
-      "<text #{attributes.map { |name, value| %(#{name}="#{value}") }.join(" ")}>#{CGI.escapeHTML(content)}</text>"
+      "<text #{attributes.map { |name, value| %(#{name}="#{value}") }.join(" ")}>#{ERB::Util.html_escape(content)}</text>"
     end
   end
 end

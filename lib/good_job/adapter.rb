@@ -49,13 +49,15 @@ module GoodJob
       single.count { |job| enqueue_limited(job) } + enqueue_together(many)
     end
 
-    # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues (Rails 7.2)
+    # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues. Only Rails
+    #   7.2 asks; later ones go by the job's class alone.
     def enqueue_after_transaction_commit?
       configuration.enqueue_after_transaction_commit
     end
 
-    # @return [Boolean] whether a long job should come to an end (Rails 8.1's continuations)
-    def stopping?
+    # @param _job [ActiveJob::Base, nil] who asks; Rails 8.1 does not say, later ones do
+    # @return [Boolean] whether a long job should come to an end (continuations)
+    def stopping?(_job = nil)
       GoodJob.current_thread_shutting_down? || false
     end
 

@@ -20,6 +20,16 @@ module GoodJob
       end
     end
 
+    # config.active_support.deprecation goes for this gem's too, where Rails has such a list.
+    initializer "good_job.deprecator" do |app|
+      app.deprecators[:good_job] = GoodJob.deprecator if app.respond_to?(:deprecators)
+    end
+
+    # Where Active Job lets classes wait, after it has begun to.
+    initializer "good_job.bound_enqueue", after: "active_job.enqueue_after_transaction_commit" do
+      ActiveSupport.on_load(:active_job) { ActiveSupport.on_load(:active_record) { BoundEnqueue.prepare_many(ActiveJob) } }
+    end
+
     initializer "good_job.records" do
       Records.hand_over(::Rails.autoloaders.main)
     end

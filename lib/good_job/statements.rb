@@ -19,7 +19,8 @@ module GoodJob
       def run(name, binds, on = nil)
         return BaseRecord.connection_pool.with_connection { |connection| run(name, binds, connection) } unless on
 
-        on.exec_query(text(name), "GoodJob #{name}", binds, prepare: true).tap { on.clear_query_cache }
+        # Since Active Record 8.0 `prepare: true` prepares though `prepared_statements: false` forbids it, as behind some poolers.
+        on.exec_query(text(name), "GoodJob #{name}", binds, prepare: on.prepared_statements).tap { on.clear_query_cache }
       end
 
       # @param session [PG::Connection] that is none of Active Record's

@@ -430,7 +430,8 @@ RSpec.describe GoodJob::Batch, :database, :integration do
     end
 
     it "has its callbacks' rows, also where the callback's class waits for commits before it enqueues" do
-      TellJob.enqueue_after_transaction_commit = :always if TellJob.respond_to?(:enqueue_after_transaction_commit=)
+      waits = TellJob.try(:enqueue_after_transaction_commit)
+      TellJob.enqueue_after_transaction_commit = waits.is_a?(Symbol) ? :always : true unless waits.nil?
       ActiveRecord::Base.transaction do
         batch = described_class.enqueue(on_finish: "TellJob")
         expect(GoodJob::Job.where(batch_callback_id: batch.id).count).to eq 1

@@ -40,6 +40,11 @@ RSpec.describe GoodJob::WebServer do
       expect(described_class.around?(stack("config/environment.rb"))).to be true
     end
 
+    it "knows a request by either of Puma's files from which it calls the application" do
+      files = %w[puma/request.rb puma/response.rb puma/reactor.rb]
+      expect(files.map { |file| stack("puma/thread_pool.rb", file).request? }).to eq [true, true, false]
+    end
+
     it "knows one that loads the application, and one that has begun to serve" do
       expect(described_class.around?(stack("config.ru", "puma/cluster.rb"))).to be true
       described_class.remove_instance_variable(:@around)

@@ -26,6 +26,14 @@ RSpec.describe "What settings do", :database, :integration do
       expect(script.output).to include "[:on_unhandled_error, true, true]", "told of wet"
     end
 
+    it "say what becomes of deprecations, of GoodJob's as of Rails' own" do
+      skip "Rails has no list of deprecators" unless defined?(ActiveSupport::Deprecation::Deprecators)
+
+      script = rails("runner", "GoodJob.v4_ready?", configuration: "config.active_support.deprecation = :raise")
+      expect(script.wait).not_to be_success
+      expect(script.output).to match(/ActiveSupport::DeprecationException/)
+    end
+
     it "may say nil: nothing is kept; where they say nothing, the log is Rails' own, and nothing runs before they are read" do
       script = rails("runner", <<~RUBY, configuration: <<~APPLICATION)
         puts [GoodJob.logger.equal?(Rails.logger), GoodJob.preserve_job_records, GoodJob.async_ready?, GoodJob.cli?].inspect

@@ -72,19 +72,8 @@ module GoodJob
 
         options = { queue: @record.callback_queue_name.presence, priority: @record.callback_priority }.compact
         job = class_name.constantize.new(Batch.of(@record), { event: event })
-        job.extend(EnqueuedNow) if ActiveJob::Enqueuing.private_method_defined?(:raw_enqueue)
         Batch.within_thread(batch_callback_id: @record.id) { Bulk.unbuffer { job.enqueue(options) } }
       end
-
-      # Part of the transaction that says it was enqueued: it must neither wait for the commit nor be lost after it.
-      module EnqueuedNow
-        private
-
-        def raw_enqueue
-          ActiveJob::Enqueuing.instance_method(:raw_enqueue).bind_call(self)
-        end
-      end
-      private_constant :EnqueuedNow
     end
   end
 end

@@ -6,6 +6,8 @@ module GoodJob
     class CallStack
       CLUSTER_MASTER = "puma/cluster.rb"
       CLUSTER_WORKER = "puma/cluster/worker.rb"
+      # Where Puma calls the application; the second since Puma 8.
+      PUMA_REQUESTS = %w[puma/request.rb puma/response.rb].freeze
       UNICORN = "unicorn/http_server.rb"
       PRELOADERS = %w[rack-preloader.rb spring/application.rb spring/application/boot.rb].freeze
 
@@ -30,7 +32,7 @@ module GoodJob
 
       # @return [Boolean] whether a web server is answering a request
       def request?
-        path?("puma/request.rb")
+        PUMA_REQUESTS.any? { |path| path?(path) }
       end
 
       def puma?

@@ -138,6 +138,20 @@ fn a_process_never_takes_itself_for_dead_whatever_its_row_says_or_if_it_has_none
     }
 }
 
+#[test]
+fn a_process_whose_row_is_gone_writes_it_anew() {
+    let mut queue = Queue::create();
+    queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!(queue.client.execute("DELETE FROM good_job_processes", &[]).unwrap(), 1);
+    queue.wait_for_count(&format!("good_job_processes WHERE id = '{}' AND lock_type = 0", runtime.process_id()), 1);
+    finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_job_processes"), 0);
+}
+
 /// Claims several jobs in advance; gives one that is not on record as started.
 fn take_prefetched(queue: &mut Queue, runtime: &Arc<good_job_core::Runtime>) -> Taken {
     queue.jobs(400, &[("priority", "-1")]);
@@ -287,8 +301,19 @@ fn without_a_limit_no_job_is_discarded_for_its_interruptions() {
     assert_eq!(queue.column(job, "finished_at IS NULL AND error_event = 0").as_deref(), Some("true"));
 }
 
+/// How a lease is lost: to another process, by a later claim or one of the same moment; to a later claim of this one.
+const LOSSES: [&str; 3] = [
+    "locked_by_id = gen_random_uuid(), locked_at = locked_at + interval '30 seconds'",
+    "locked_by_id = gen_random_uuid()",
+    "locked_at = locked_at + interval '30 seconds'",
+];
+
 #[test]
 fn a_run_that_lost_its_lease_changes_nothing_however_it_ended() {
+    LOSSES.iter().for_each(|loss| expect_no_change(loss));
+}
+
+fn expect_no_change(loss: &str) {
     let next = NextAttempt {
         serialized_params: "{}".to_owned(),
         scheduled_at: None,
@@ -304,18 +329,19 @@ fn a_run_that_lost_its_lease_changes_nothing_however_it_ended() {
         ("retry", Outcome::Retried { failure: Some(retried), next: Some(next) }),
         ("retry", Outcome::Retried { failure: None, next: None }),
         ("interrupt", Outcome::Interrupted),
+        ("park", Outcome::Parked { until: None }),
     ];
     let mut queue = Queue::create();
     queue.jobs(i64::try_from(cases.len() + 1).unwrap(), &[]);
     let runtime = queue.runtime_with("*", json!({"max_threads": cases.len() + 1, "max_interruptions": 1}));
     runtime.start().unwrap();
     let taken: Vec<Taken> = (0..=cases.len()).map(|_| take(&runtime, 0).unwrap()).collect();
-    queue
-        .client
-        .batch_execute("UPDATE good_jobs SET locked_by_id = gen_random_uuid(), locked_at = locked_at + interval '30 seconds'")
-        .unwrap();
+    queue.client.batch_execute(&format!("UPDATE good_jobs SET {loss}")).unwrap();
     let rows = "SELECT good_jobs::text FROM good_jobs ORDER BY id";
     let before: Vec<String> = queue.rows(rows, &[]).iter().map(|row| row.get(0)).collect();
+    // Before its end, a run learns that it must not start.
+    let reply = runtime.request_stamp(taken[0].number).unwrap();
+    assert_eq!(reply.pop(&Wake::default(), Some(Instant::now() + PATIENCE), || ()), Waited::Item(false));
     for (run, (action, outcome)) in taken.iter().zip(&cases) {
         finish(&runtime, run, outcome.clone());
         let event = wait_for_event(&runtime, |event| matches!(event, Event::LostLease { .. }));

@@ -93,6 +93,46 @@ fn a_process_is_dead_by_the_rules_of_its_kind() {
 }
 
 #[test]
+fn a_process_that_says_that_it_lives_while_it_is_looked_for_is_not_taken_for_dead() {
+    const LOCK: i32 = 42;
+    let mut queue = Queue::create();
+    let mut holder = queue.database.client();
+    let path = "slow, public, pg_catalog";
+    let session = json!({"timezone": "UTC", "schema_search_path": path, "variables": {}, "application_name": "good_job_core tests"});
+    let runtime = queue.runtime_with("none", json!({ "session": session }));
+    // The look stands still where it has read how old the other's beat is, and asks for its lock.
+    queue
+        .client
+        .batch_execute(&format!(
+            "CREATE SCHEMA slow; \
+             CREATE FUNCTION slow.md5(said text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
+               IF said LIKE 'good_job_processes-%' AND said NOT LIKE '%-{}' THEN \
+                 PERFORM pg_advisory_lock_shared({LOCK}); \
+                 PERFORM pg_advisory_unlock_shared({LOCK}); \
+               END IF; \
+               RETURN pg_catalog.md5(said); \
+             END $$",
+            runtime.process_id()
+        ))
+        .unwrap();
+    let other = Owner { state: OURS, lock_type: "0", silent: "10 seconds", locked: false };
+    let (process, job) = owner_and_job(&mut queue, &mut holder, &other);
+    holder.execute("SELECT pg_advisory_lock($1::int4)", &[&LOCK]).unwrap();
+    runtime.start().unwrap();
+    let waiting = format!(
+        "pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    );
+    queue.wait_for_count(&waiting, 1);
+    let pid: i32 = queue.rows(&format!("SELECT pid FROM {waiting}"), &[])[0].get(0);
+    queue.client.batch_execute("UPDATE good_job_processes SET updated_at = now() AT TIME ZONE 'UTC'").unwrap();
+    holder.execute("SELECT pg_advisory_unlock($1::int4)", &[&LOCK]).unwrap();
+    queue.wait_for_count(&format!("pg_stat_activity WHERE pid = {pid} AND state = 'idle'"), 1);
+    assert_eq!(queue.column(job, "locked_by_id").as_deref(), Some(process.to_string().as_str()));
+    stop(&runtime);
+}
+
+#[test]
 fn a_claim_whose_owner_has_no_row_is_put_back_after_five_minutes() {
     let mut queue = Queue::create();
     let abandoned = job_of(&mut queue, Uuid::new_v4(), "301 seconds");

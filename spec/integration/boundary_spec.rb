@@ -101,6 +101,37 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     end
   end
 
+  describe "an outcome, while the database is away" do
+    let(:success) { { state: "succeeded", preserve: true } }
+
+    # Not where the collector runs at every allocation as long as the call lasts.
+    it "is kept, and where a thousand wait already the call waits as well, until there is room", unless: ENV.key?("GC_STRESS") do
+      jobs = Array.new(1_600) { QuickJob.new }
+      ActiveJob::Base.queue_adapter.enqueue_all(jobs)
+      leases = jobs.map { Timeout.timeout(10) { runtime.take(0) }.fetch(:lease) }
+      finished = 0
+      finishing = SpecDatabase.closed do
+        wait_until("the sessions to end") { GoodJob::Job.connection.select_value(<<~SQL).zero? }
+          SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'GoodJob'
+        SQL
+        thread = Thread.new do
+          leases.each do |lease|
+            runtime.finish(lease, success)
+            finished += 1
+          end
+        end
+        wait_until("the thread to wait, or to end") { thread.stop? }
+        # Up to 500 are in the flush under way.
+        expect([thread.alive?, finished]).to match [true, be_between(1_000, 1_500)]
+        expect(runtime.snapshot[:unsaved_outcomes]).to eq finished
+        thread
+      end
+      expect(finishing.join(30)).to be finishing
+      wait_until_finished(*jobs)
+      expect(GoodJob::Execution.where(error: nil).group(:active_job_id).count.values.tally).to eq(1 => 1_600)
+    end
+  end
+
   describe "threads that are killed" do
     before do
       stub_const("CountJob", Class.new(ActiveJob::Base) do

@@ -101,6 +101,37 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     end
   end
 
+  describe "an outcome, while the database is away" do
+    let(:success) { { state: "succeeded", preserve: true } }
+
+    # Not where the collector runs at every allocation as long as the call lasts.
+    it "is kept, and where a thousand wait already the call waits as well, until there is room", unless: ENV.key?("GC_STRESS") do
+      jobs = Array.new(1_600) { QuickJob.new }
+      ActiveJob::Base.queue_adapter.enqueue_all(jobs)
+      leases = jobs.map { Timeout.timeout(10) { runtime.take(0) }.fetch(:lease) }
+      finished = 0
+      finishing = SpecDatabase.closed do
+        wait_until("the sessions to end") { GoodJob::Job.connection.select_value(<<~SQL).zero? }
+          SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'GoodJob'
+        SQL
+        thread = Thread.new do
+          leases.each do |lease|
+            runtime.finish(lease, success)
+            finished += 1
+          end
+        end
+        wait_until("the thread to wait, or to end") { thread.stop? }
+        # Up to 500 are in the flush under way.
+        expect([thread.alive?, finished]).to match [true, be_between(1_000, 1_500)]
+        expect(runtime.snapshot[:unsaved_outcomes]).to eq finished
+        thread
+      end
+      expect(finishing.join(30)).to be finishing
+      wait_until_finished(*jobs)
+      expect(GoodJob::Execution.where(error: nil).group(:active_job_id).count.values.tally).to eq(1 => 1_600)
+    end
+  end
+
   describe "threads that are killed" do
     before do
       stub_const("CountJob", Class.new(ActiveJob::Base) do
@@ -354,23 +385,28 @@ RSpec.describe "The boundary between Ruby and Rust", :database, :integration do
     end
   end
 
-  # A program is started without a fork that a handler would see: the kernel closes what is marked so.
+  # A program may be started without a fork that a handler would see (Ruby does so for whoever is not root): the kernel closes what is
+  # marked so.
   it "leaves no socket to a program that is started" do
     script = ruby(<<~RUBY)
       runtime = GoodJob::Native::Runtime.new(GoodJob::Capsule::Launch.options(GoodJob::Configuration.new({})))
       runtime.start
       wait_until { runtime.snapshot[:connected] }
-      sockets = ->(pid) { Dir["/proc/\#{pid}/fd/*"].count { |file| File.symlink?(file) && File.stat(file).socket? } }
-      puts "own sockets: \#{sockets.call(Process.pid)}"
+      sockets = lambda do |pid|
+        Dir["/proc/\#{pid}/fd/*"].filter_map { |file| Integer(File.basename(file)) if File.symlink?(file) && File.stat(file).socket? }
+      end
+      own = sockets.call(Process.pid)
+      puts "own sockets: \#{own.size}"
+      puts "marked: \#{own.count { |number| IO.for_fd(number, "r+", autoclose: false).close_on_exec? }}"
       IO.popen("cat", "r+") do |program|
         program.puts "executed"
         program.gets
-        puts "the program's sockets: \#{sockets.call(program.pid)}"
+        puts "the program's sockets: \#{sockets.call(program.pid).size}"
       end
       Thread.new { runtime.stop(nil) }.join
     RUBY
     expect(script.wait).to be_success
-    expect(script.output).to match(/^own sockets: [1-9]/)
+    expect(script.output).to match(/^own sockets: ([1-9]\d*)\nmarked: \1$/)
     expect(script.output).to include "the program's sockets: 0"
   end
 

@@ -50,10 +50,14 @@ RSpec.describe "Forks", :database, :integration do
 
     it "send no byte on its connections, though the child ends, enqueues, collects garbage, and runs jobs itself" do
       script = ruby(<<~RUBY, env: { "DATABASE_URL" => "#{proxy.url(SpecDatabase.url)}?pool=5" })
-        new_capsule = -> { GoodJob::Capsule.new(configuration: GoodJob::Configuration.new({ max_threads: 2, poll_interval: -1 })) }
-        capsule = new_capsule.call
+        class LimitedJob < RecordJob
+          include GoodJob::ActiveJobExtensions::Concurrency
+
+          good_job_control_concurrency_with(perform_limit: 1)
+        end
+        capsule = GoodJob::Capsule.new(configuration: GoodJob::Configuration.new({ max_threads: 2, poll_interval: -1 }))
         capsule.start
-        RecordJob.perform_later
+        LimitedJob.perform_later # has the process hold slots, in a session of their own
         wait_until { SpecRun.count == 1 }
         latch = Latch.new(#{latch.path.inspect})
         children = Array.new(3) do |number|
@@ -84,7 +88,7 @@ RSpec.describe "Forks", :database, :integration do
       wait_until("the parent to stand still") { state_of(script.pid) == "T" }
       of_the_parent = proxy.connections
       seen = traffic(of_the_parent)
-      expect(of_the_parent.size).to be >= 4 # the runtime's, and Active Record's
+      expect(of_the_parent.size).to be >= 5 # the runtime's, the slots', and Active Record's
       latch.open
       wait_until("the children to end", limit_seconds: 30) { children.all? { |pid| state_of(pid) == "Z" } }
       wait_until("what the children enqueued to have run") { events.count("enqueued by a child") == 2 }
@@ -105,9 +109,14 @@ RSpec.describe "Forks", :database, :integration do
         capsule = GoodJob::Capsule.new(configuration: GoodJob::Configuration.new({ max_threads: 2, poll_interval: -1 }))
         capsule.start
         wait_until { capsule.snapshot[:listening] }
+        ours = "datname = current_database() AND application_name = 'GoodJob'"
+        sessions = -> { ActiveRecord::Base.connection.select_values("SELECT pid FROM pg_stat_activity WHERE \#{ours}") }
+        of_the_parent = sessions.call
         parent = Process.pid
         Process.daemon(true, true)
         puts "a daemon: \#{Process.pid != parent}, running: \#{capsule.running?}"
+        wait_until("the parent's sessions to end") { (sessions.call & of_the_parent).empty? }
+        puts "ended with the parent: \#{of_the_parent.size}"
         2.times { RecordJob.perform_later }
         capsule.start
         wait_until { SpecRun.count == 2 }
@@ -118,7 +127,8 @@ RSpec.describe "Forks", :database, :integration do
       expect(script.wait).to be_success
       wait_until("the daemon to end") { script.output.include?("shut down") }
       expect(script.output).to include("a daemon: true, running: false", "ran by the daemon: true")
-      wait_until("the parent's sessions to end, and the daemon's") { sessions.empty? }
+      expect(script.output).to match(/ended with the parent: [1-9]/)
+      wait_until("the daemon's sessions to end, too") { sessions.empty? }
       expect(GoodJob::Job.group(:executions_count, :error).count).to eq([1, nil] => 2)
     end
   end

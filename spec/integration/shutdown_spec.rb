@@ -10,6 +10,10 @@ RSpec.describe "A shutdown", :database, :integration do
     SQL
   end
 
+  def now
+    Process.clock_gettime(Process::CLOCK_MONOTONIC)
+  end
+
   # A process in which a job runs that waits for its latch, and that then does what the script says.
   def running(script, job: "LatchedJob", timeout: 0)
     ruby(<<~RUBY)
@@ -49,8 +53,10 @@ RSpec.describe "A shutdown", :database, :integration do
   end
 
   it "that is to wait for ever, waits, with whatever the process ends" do
-    process = running("exit 3", timeout: -1)
-    wait_until("the shutdown to begin") { GoodJob::Process.none? || sessions.positive? }
+    process = running("at_exit { puts 'leaving' }; exit 3", timeout: -1)
+    process.wait_for_output(/leaving/)
+    left_at = now
+    wait_until("more time to pass than a shutdown takes that waits for nobody") { now - left_at > 2 }
     expect(process).to be_alive
     latch.open
     expect(process.wait(15).exitstatus).to eq 3
@@ -180,19 +186,27 @@ RSpec.describe "A shutdown", :database, :integration do
       capsule = start_capsule
       job = LatchedJob.perform_later(latch.path)
       wait_for_event(job, "started")
-      began = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+      moments = {}
+      listeners = %w[start kill].map do |name|
+        ActiveSupport::Notifications.subscribe("scheduler_shutdown_#{name}.good_job") { moments[name] = now }
+      end
       ending = Thread.new { capsule.shutdown(timeout: timeout) }
       wait_until("the shutdown to begin") { !capsule.running? }
       ending.join if timeout.nil?
       latch.open if end_of_job == "finished"
       ending.join(10)
       wait_until("the end") { capsule.shutdown? }
-      took = Process.clock_gettime(Process::CLOCK_MONOTONIC) - began
 
-      expect(took).to be_between([timeout.to_f, 0].max, 5)
-      expect(row(job).error_event).to eq(end_of_job == "finished" ? nil : "interrupted")
-      expect(row(job).finished?).to be(end_of_job == "finished")
+      expect(now - moments.fetch("start")).to be < 5
+      if end_of_job == "finished"
+        expect([row(job).status, moments["kill"]]).to eq [:succeeded, nil]
+      else
+        expect(row(job)).to have_attributes(error_event: "interrupted", finished_at: nil)
+        expect(moments.fetch("kill") - moments["start"]).to be_between(timeout, timeout + 1)
+      end
       expect_nothing_left
+    ensure
+      listeners&.each { |listener| ActiveSupport::Notifications.unsubscribe(listener) }
     end
   end
 end

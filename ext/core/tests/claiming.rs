@@ -268,6 +268,33 @@ fn settings_of_the_users_sessions_that_would_break_the_queues_do_not_reach_them(
 }
 
 #[test]
+fn limits_of_time_in_the_users_sessions_do_not_reach_the_queues() {
+    const LIMITS: [&str; 4] = ["statement_timeout", "lock_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"];
+    let mut queue = Queue::create();
+    let shown = LIMITS.map(|name| format!("current_setting('{name}')")).join(" || ' ' || ");
+    queue
+        .client
+        .batch_execute(&format!(
+            "CREATE TABLE seen (by text, limits text); \
+             CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN INSERT INTO seen SELECT TG_ARGV[0], {shown}; RETURN NULL; END $$; \
+             CREATE TRIGGER beat AFTER INSERT OR UPDATE ON good_job_processes FOR EACH ROW EXECUTE FUNCTION see('listen'); \
+             CREATE TRIGGER claim AFTER UPDATE ON good_jobs FOR EACH ROW WHEN (NEW.finished_at IS NULL) EXECUTE FUNCTION see('claim'); \
+             CREATE TRIGGER finish AFTER UPDATE ON good_jobs FOR EACH ROW WHEN (NEW.finished_at IS NOT NULL) EXECUTE FUNCTION see('finish')"
+        ))
+        .unwrap();
+    queue.job(&[]);
+    let variables: serde_json::Map<_, _> = LIMITS.iter().map(|name| ((*name).to_owned(), "61s".into())).collect();
+    let session = serde_json::json!({"timezone": "UTC", "schema_search_path": null, "variables": variables, "application_name": "good_job_core tests"});
+    let runtime = queue.runtime_with("*", serde_json::json!({ "session": session }));
+    runtime.start().unwrap();
+    queue::finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    stop(&runtime);
+    let seen = queue.rows("SELECT DISTINCT by || ': ' || limits FROM seen ORDER BY 1", &[]);
+    assert_eq!(seen.iter().map(|row| row.get(0)).collect::<Vec<&str>>(), ["claim: 10s 1s 0 0", "finish: 10s 1s 0 0", "listen: 10s 1s 0 0"]);
+}
+
+#[test]
 fn a_count_of_attempts_at_the_end_of_its_type_stops_no_claim() {
     let mut queue = Queue::create();
     let absurd = queue.job(&[("executions_count", "2147483647"), ("priority", "-1")]);

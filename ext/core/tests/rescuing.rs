@@ -93,6 +93,46 @@ fn a_process_is_dead_by_the_rules_of_its_kind() {
 }
 
 #[test]
+fn a_process_that_says_that_it_lives_while_it_is_looked_for_is_not_taken_for_dead() {
+    const LOCK: i32 = 42;
+    let mut queue = Queue::create();
+    let mut holder = queue.database.client();
+    let path = "slow, public, pg_catalog";
+    let session = json!({"timezone": "UTC", "schema_search_path": path, "variables": {}, "application_name": "good_job_core tests"});
+    let runtime = queue.runtime_with("none", json!({ "session": session }));
+    // The look stands still where it has read how old the other's beat is, and asks for its lock.
+    queue
+        .client
+        .batch_execute(&format!(
+            "CREATE SCHEMA slow; \
+             CREATE FUNCTION slow.md5(said text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
+               IF said LIKE 'good_job_processes-%' AND said NOT LIKE '%-{}' THEN \
+                 PERFORM pg_advisory_lock_shared({LOCK}); \
+                 PERFORM pg_advisory_unlock_shared({LOCK}); \
+               END IF; \
+               RETURN pg_catalog.md5(said); \
+             END $$",
+            runtime.process_id()
+        ))
+        .unwrap();
+    let other = Owner { state: OURS, lock_type: "0", silent: "10 seconds", locked: false };
+    let (process, job) = owner_and_job(&mut queue, &mut holder, &other);
+    holder.execute("SELECT pg_advisory_lock($1::int4)", &[&LOCK]).unwrap();
+    runtime.start().unwrap();
+    let waiting = format!(
+        "pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    );
+    queue.wait_for_count(&waiting, 1);
+    let pid: i32 = queue.rows(&format!("SELECT pid FROM {waiting}"), &[])[0].get(0);
+    queue.client.batch_execute("UPDATE good_job_processes SET updated_at = now() AT TIME ZONE 'UTC'").unwrap();
+    holder.execute("SELECT pg_advisory_unlock($1::int4)", &[&LOCK]).unwrap();
+    queue.wait_for_count(&format!("pg_stat_activity WHERE pid = {pid} AND state = 'idle'"), 1);
+    assert_eq!(queue.column(job, "locked_by_id").as_deref(), Some(process.to_string().as_str()));
+    stop(&runtime);
+}
+
+#[test]
 fn a_claim_whose_owner_has_no_row_is_put_back_after_five_minutes() {
     let mut queue = Queue::create();
     let abandoned = job_of(&mut queue, Uuid::new_v4(), "301 seconds");
@@ -136,6 +176,20 @@ fn a_process_never_takes_itself_for_dead_whatever_its_row_says_or_if_it_has_none
         stop(&runtime);
         assert_eq!(queue.column(own, "finished_at IS NOT NULL").as_deref(), Some("true"), "{row}");
     }
+}
+
+#[test]
+fn a_process_whose_row_is_gone_writes_it_anew() {
+    let mut queue = Queue::create();
+    queue.job(&[]);
+    let runtime = queue.runtime("*");
+    runtime.start().unwrap();
+    let taken = take(&runtime, 0).unwrap();
+    assert_eq!(queue.client.execute("DELETE FROM good_job_processes", &[]).unwrap(), 1);
+    queue.wait_for_count(&format!("good_job_processes WHERE id = '{}' AND lock_type = 0", runtime.process_id()), 1);
+    finish(&runtime, &taken, succeeded());
+    stop(&runtime);
+    assert_eq!(queue.count("good_job_processes"), 0);
 }
 
 /// Claims several jobs in advance; gives one that is not on record as started.
@@ -287,8 +341,19 @@ fn without_a_limit_no_job_is_discarded_for_its_interruptions() {
     assert_eq!(queue.column(job, "finished_at IS NULL AND error_event = 0").as_deref(), Some("true"));
 }
 
+/// How a lease is lost: to another process, by a later claim or one of the same moment; to a later claim of this one.
+const LOSSES: [&str; 3] = [
+    "locked_by_id = gen_random_uuid(), locked_at = locked_at + interval '30 seconds'",
+    "locked_by_id = gen_random_uuid()",
+    "locked_at = locked_at + interval '30 seconds'",
+];
+
 #[test]
 fn a_run_that_lost_its_lease_changes_nothing_however_it_ended() {
+    LOSSES.iter().for_each(|loss| expect_no_change(loss));
+}
+
+fn expect_no_change(loss: &str) {
     let next = NextAttempt {
         serialized_params: "{}".to_owned(),
         scheduled_at: None,
@@ -304,18 +369,19 @@ fn a_run_that_lost_its_lease_changes_nothing_however_it_ended() {
         ("retry", Outcome::Retried { failure: Some(retried), next: Some(next) }),
         ("retry", Outcome::Retried { failure: None, next: None }),
         ("interrupt", Outcome::Interrupted),
+        ("park", Outcome::Parked { until: None }),
     ];
     let mut queue = Queue::create();
     queue.jobs(i64::try_from(cases.len() + 1).unwrap(), &[]);
     let runtime = queue.runtime_with("*", json!({"max_threads": cases.len() + 1, "max_interruptions": 1}));
     runtime.start().unwrap();
     let taken: Vec<Taken> = (0..=cases.len()).map(|_| take(&runtime, 0).unwrap()).collect();
-    queue
-        .client
-        .batch_execute("UPDATE good_jobs SET locked_by_id = gen_random_uuid(), locked_at = locked_at + interval '30 seconds'")
-        .unwrap();
+    queue.client.batch_execute(&format!("UPDATE good_jobs SET {loss}")).unwrap();
     let rows = "SELECT good_jobs::text FROM good_jobs ORDER BY id";
     let before: Vec<String> = queue.rows(rows, &[]).iter().map(|row| row.get(0)).collect();
+    // Before its end, a run learns that it must not start.
+    let reply = runtime.request_stamp(taken[0].number).unwrap();
+    assert_eq!(reply.pop(&Wake::default(), Some(Instant::now() + PATIENCE), || ()), Waited::Item(false));
     for (run, (action, outcome)) in taken.iter().zip(&cases) {
         finish(&runtime, run, outcome.clone());
         let event = wait_for_event(&runtime, |event| matches!(event, Event::LostLease { .. }));

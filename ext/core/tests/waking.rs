@@ -362,6 +362,37 @@ fn a_process_whose_host_has_slept_takes_nobody_for_dead() {
 }
 
 #[test]
+fn a_service_that_panics_is_started_again_and_says_so() {
+    let mut queue = Queue::create();
+    queue
+        .client
+        .batch_execute(
+            "CREATE SCHEMA clock; \
+             CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() $$",
+        )
+        .unwrap();
+    let path = "clock, public, pg_catalog";
+    let session = json!({"timezone": "UTC", "schema_search_path": path, "variables": {}, "application_name": "good_job_core tests"});
+    let runtime = queue.runtime_with("*", json!({"session": session}));
+    runtime.start().unwrap();
+    wait_for_event(&runtime, listening);
+    // A beat is answered with what no clock says.
+    let replace = "DROP FUNCTION clock.clock_timestamp(); CREATE FUNCTION clock.clock_timestamp() RETURNS";
+    queue.client.batch_execute(&format!("{replace} text LANGUAGE sql AS $$ SELECT 'noon' $$")).unwrap();
+    let event = wait_for_event(&runtime, |event| matches!(event, Event::Error { message } if message.contains("panicked")));
+    let Event::Error { message } = event else { unreachable!() };
+    assert!(message.starts_with("the heartbeat panicked and is started again; please report this"), "{message}");
+    queue.job(&[]);
+    queue.client.batch_execute("NOTIFY good_job, ''").unwrap();
+    finish(&runtime, &take(&runtime, 0).unwrap(), succeeded());
+    queue.client.batch_execute(&format!("{replace} timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() $$")).unwrap();
+    let beat = queue.rows("SELECT updated_at::text FROM good_job_processes", &[])[0].get::<_, String>(0);
+    queue.wait_for_count(&format!("good_job_processes WHERE updated_at::text > '{beat}'"), 1);
+    stop(&runtime);
+    assert_eq!(queue.count("good_jobs WHERE finished_at IS NOT NULL"), 1);
+}
+
+#[test]
 fn a_queue_whose_name_is_too_long_to_be_announced_is_given_back_like_any_other() {
     let mut queue = Queue::create();
     let id = queue.job(&[("queue_name", "repeat('q', 9000)")]);

@@ -61,6 +61,17 @@ RSpec.describe GoodJob::Inline, :database do
     expect([during, locks.call]).to eq [[1, 1], 0]
   end
 
+  it "stores nothing of a run whose job somebody else holds by its end, and reports that" do
+    reported = []
+    GoodJob.on_thread_error = reported.method(:push)
+    MouseJob.define_method(:perform) { |*| GoodJob::Job.where(id: job_id).update_all(locked_by_id: SecureRandom.uuid) }
+    MouseJob.perform_later("a")
+    expect(job).to have_attributes(finished_at: nil, locked_by_id: be_present, executions: [])
+    expect(reported.map(&:class)).to eq [GoodJob::LostLeaseError]
+  ensure
+    GoodJob.on_thread_error = nil
+  end
+
   it "does not raise what discard_on handles" do
     MouseJob.perform_later("a", "KeyError")
     expect(job).to have_attributes(status: :discarded, error_event: "discarded")

@@ -43,6 +43,6 @@ RSpec.describe "The demo" do
 
   it "is run with the benchmarks by what bin/test runs" do
     expect(Project.path("bin/test").read).to match(/^for check in .*\bsmoke\b/)
-    expect(Project.path("rakelib/test.rake").read).to include('sh "bin/demo", "--once"', 'sh "bin/bench", "all", "--quick"')
+    expect(Project.path("rakelib/test.rake").read).to include('"bin/demo", "--once"', '"bin/bench", "all", "--quick"')
   end
 end

@@ -28,7 +28,7 @@ module Specs
     green = true
     until running.empty?
       green &= finish(running)
-      running.store(*start(*waiting.shift)) if waiting.any?
+      running.store(*start(*waiting.shift)) if running.size < processes && waiting.any?
     end
     green
   end
@@ -48,6 +48,8 @@ module Specs
 
   def finish(running)
     pid, status = Process.wait2
+    return true unless running.key?(pid) # a child of somebody else's
+
     puts File.read(running.delete(pid))
     status.success?
   end

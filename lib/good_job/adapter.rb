@@ -45,8 +45,11 @@ module GoodJob
       return 0 if jobs.empty?
       return nil if captured?(jobs)
 
+      return enqueue_all_inline(jobs) if execute_inline?
+
       single, many = jobs.partition { |job| Run.of(job) || Limits.at_enqueue?(job) }
-      single.count { |job| enqueue_limited(job) } + enqueue_together(many)
+      start_async_on_need if many.any?
+      single.count { |job| enqueue_limited(job) } + enqueuer.insert_all(many, many.map { |job| JobRow.new(job) })
     end
 
     # @return [Boolean] whether Active Job shall wait for the commit of an open transaction before it enqueues. Only Rails
@@ -121,12 +124,10 @@ module GoodJob
       Limits.enqueue(job) { enqueue(job) }
     end
 
-    # Inline, all are in the queue before the first one runs: it may raise, and the others are not to be lost.
-    def enqueue_together(jobs)
-      return Inline.deferring { jobs.count { |job| enqueue(job) } } if execute_inline?
-
-      start_async_on_need if jobs.any?
-      enqueuer.insert_all(jobs, jobs.map { |job| JobRow.new(job) })
+    # Each runs before the next is enqueued, as if by `perform_later`; but one that cannot be stored is found before any of them runs.
+    def enqueue_all_inline(jobs)
+      jobs.each { |job| JobRow.new(job) }
+      Inline.each_in_turn(jobs) { |job| enqueue_limited(job) }.count(&:itself)
     end
 
     def enqueue_row(job, row)

@@ -25,12 +25,17 @@ module GoodJob
 
     # Of several jobs, those that would wait.
     module Many
+      # What a class says that waits. Rails 8.1 takes anything for true, and used to have names for it.
+      WAITING = [true, :always].freeze
+
       def perform_all_later(*jobs)
-        bound, others = jobs.flatten.partition { |job| job.class.try(:enqueue_after_transaction_commit) == true && BoundEnqueue.bound?(job) }
-        bound.group_by { |job| job.class.queue_adapter }.each do |adapter, adapters_jobs|
-          instrument_enqueue_all(adapter, adapters_jobs) { adapter.enqueue_all(adapters_jobs) }
+        bound, others = jobs.flatten.partition do |job|
+          WAITING.include?(job.class.try(:enqueue_after_transaction_commit)) && BoundEnqueue.bound?(job)
         end
-        super(others)
+        Inline.each_in_turn([*bound.group_by { |job| job.class.queue_adapter }, [nil, others]]) do |adapter, group|
+          adapter ? instrument_enqueue_all(adapter, group) { adapter.enqueue_all(group) } : super(group)
+        end
+        nil
       end
     end
     private_constant :Many

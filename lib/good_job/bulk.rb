@@ -78,7 +78,7 @@ module GoodJob
       # Enqueues those that are not enqueued yet.
       def enqueue
         Bulk.unbuffer do
-          @jobs.each { |adapter, jobs| enqueue_with(adapter, jobs.reject(&:provider_job_id).uniq) }
+          Inline.each_in_turn(@jobs) { |adapter, jobs| enqueue_with(adapter, jobs.reject(&:provider_job_id).uniq) }
         end
       end
 

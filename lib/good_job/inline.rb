@@ -20,24 +20,50 @@ module GoodJob
       end
 
       # Jobs that the block enqueues run after it, in order: what the block writes must be committed first. If one of them raises, the
-      # others stay in the queue.
-      def deferring
+      # others stay in the queue. No worker is told of them; one that finds them by itself may run some.
+      def deferring(&block)
         return yield if deferred
 
-        begin
-          Thread.current[DEFERRED] = []
-          result = yield
-          job_ids = deferred
-        ensure
-          Thread.current[DEFERRED] = nil
-        end
+        result, job_ids = collecting(&block)
         job_ids.each { |job_id| new.perform_enqueued(job_id) }
         result
+      end
+
+      # Enqueues one item after the other, whose jobs may run at once. If one of them raises, the jobs of those after it stay in the queue.
+      # @param items [Enumerable]
+      # @yield [item] enqueues
+      # @return [Array] what the block returns
+      def each_in_turn(items, &block)
+        left = items.to_a.dup
+        results = []
+        results << block.call(left.shift) until left.empty?
+        results
+      rescue Exception # rubocop:disable Lint/RescueException -- on its way to the caller
+        leave { left.each(&block) }
+        raise
       end
 
       # @return [Array<String>, nil] ids of the jobs to be run after the block of {.deferring}
       def deferred
         Thread.current[DEFERRED]
+      end
+
+      private
+
+      # @return [Array(Object, Array<String>)] what the block returns, and the jobs that it has enqueued
+      def collecting
+        outer = deferred
+        Thread.current[DEFERRED] = []
+        [yield, deferred]
+      ensure
+        Thread.current[DEFERRED] = outer
+      end
+
+      # A transaction of the application's that the error has aborted stores nothing; the error that matters is the first.
+      def leave(&block)
+        collecting(&block)
+      rescue ActiveRecord::StatementInvalid
+        nil
       end
     end
 
@@ -49,7 +75,7 @@ module GoodJob
     # @return [Boolean] whether it was inserted
     # @raise [Exception] what the job did not handle
     def enqueue(enqueuer, job, row)
-      return enqueuer.insert(job, row) && self.class.deferred.push(row.id) && true if self.class.deferred
+      return enqueuer.insert(job, row, announce: false) && self.class.deferred.push(row.id) && true if self.class.deferred
 
       holding(row.id) do
         return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
@@ -101,17 +127,27 @@ module GoodJob
     end
 
     # Around a job that waits. Others see it until the claim is committed, and workers of GoodJob in :advisory after that too: its advisory
-    # lock is taken with the claim, for the run; inside a transaction until that ends.
+    # lock is taken with the claim, for the run; inside a transaction of the caller's until that ends.
     # @yieldparam claim [Hash] see {Native::Runtime#take}
     # @return [Boolean] whether there was a job
     def with_next(**search)
       connection = Statements.connection
       outside_of_transaction = !connection.transaction_open?
-      claim = claim_next(lock: outside_of_transaction ? :session : :transaction, on: connection, **search) or return false
+      claim = begun = nil
       begin
+        # What is raised in this thread meanwhile undoes all of it. The session's lock is there to stay, and so comes last, for a job that is
+        # known by then; it never waits, as the transaction has the lock.
+        BaseRecord.transaction do
+          claim = claim_next(lock: true, on: connection, **search)
+          Statements.run("hold_job", [lock_key(claim[:id])], connection) if claim && outside_of_transaction
+        end
+        return false unless claim
+
+        begun = true
         yield claim
       ensure
-        let_go(claim[:id], connection) if outside_of_transaction
+        Attempt.new(claim, @process_id).give_back if claim && !begun
+        let_go(claim[:id], connection) if claim && outside_of_transaction
       end
       true
     end
@@ -154,14 +190,15 @@ module GoodJob
       Setting.paused.values_at(:queues, :job_classes, :labels)
     end
 
-    # @param lock [Symbol, nil] whose the job's advisory lock is to be, the :session's or the :transaction's; nil: nobody takes it
-    def claim_next(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED, lock: nil, on: nil)
+    # @param lock [Boolean] whether to take the job's advisory lock for the transaction, and to pass over jobs whose lock somebody else has
+    def claim_next(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED, lock: false, on: nil)
       include, exclude = queues.values_at(:include, :exclude).map { |names| Statements.array(names) }
-      binds = [@process_id, Time.current, job_id, include, exclude, queues[:ordered_queues] || false]
+      now = Time.current
+      binds = [@process_id, now, job_id, include, exclude, queues[:ordered_queues] || false]
       binds.concat(paused.map { |names| Statements.array(names) })
-      binds.push(lock && lock_key(nil), lock == :session)
+      binds.push(lock ? lock_key(nil) : nil)
       row = Statements.run("claim_inline", binds, on).first
-      row && Attempt.claim(row)
+      row && Attempt.claim(row, locked_at: now)
     end
   end
 end

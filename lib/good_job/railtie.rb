@@ -21,7 +21,7 @@ module GoodJob
     end
 
     # config.active_support.deprecation goes for this gem's too, where Rails has such a list.
-    initializer "good_job.deprecator" do |app|
+    initializer "good_job.deprecator", before: :load_environment_config do |app|
       app.deprecators[:good_job] = GoodJob.deprecator if app.respond_to?(:deprecators)
     end
 

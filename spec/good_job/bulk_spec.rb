@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "../support/integration"
+require_relative "../support/listener"
 
 RSpec.describe GoodJob::Bulk, :database, :integration do
   before { stub_const("MouseJob", Class.new(ActiveJob::Base)) }
@@ -82,17 +83,59 @@ RSpec.describe GoodJob::Bulk, :database, :integration do
     expect(jobs.map { |job| row(job).status }).to eq %i[succeeded succeeded]
   end
 
-  it "enqueues all of them inline before it runs the first: if that raises, the others are in the queue" do
-    use_adapter(:inline)
-    stub_const("FailingJob", Class.new(ActiveJob::Base) do
-      def perform
-        raise "no cheese, and #{GoodJob::Job.where(performed_at: nil).count} others"
+  describe "inline" do
+    before { use_adapter(:inline) }
+
+    let(:failing) { Class.new(ActiveJob::Base) { define_method(:perform) { raise "no cheese" } } }
+    let(:limited) do
+      Class.new(RecordJob) do
+        include GoodJob::ActiveJobExtensions::Concurrency
+
+        good_job_control_concurrency_with(total_limit: 1)
       end
-    end)
-    jobs = [FailingJob.new] + Array.new(3) { RecordJob.new }
-    expect { described_class.enqueue(jobs) }.to raise_error("no cheese, and 3 others")
-    expect(jobs.map { |job| row(job).status }).to eq %i[discarded queued queued queued]
-    expect(GoodJob.perform_inline).to eq 3
+    end
+
+    it "leaves those after one that raises in the queue, and has run those before it, in order, limits or not" do
+      stub_const("FailingJob", failing)
+      stub_const("LimitedJob", limited)
+      jobs = [RecordJob.new("first"), LimitedJob.new("second"), FailingJob.new, LimitedJob.new, RecordJob.new]
+      expect { described_class.enqueue(jobs) }.to raise_error("no cheese")
+      expect(events).to eq %w[first second]
+      expect(jobs.map { |job| row(job).status }).to eq %i[succeeded succeeded discarded queued queued]
+      expect(GoodJob.perform_inline).to eq 2
+    end
+
+    it "has each run before it goes on to the next, and returns when all have" do
+      seen = []
+      stub_const("SeeingJob", Class.new(ActiveJob::Base) { define_method(:perform) { seen << GoodJob::Job.group(:finished_at).count.size } })
+      jobs = Array.new(3) { SeeingJob.new }
+      heard = Listener.during(SpecDatabase.url) { ActiveJob::Base.queue_adapter.enqueue_all(jobs) }
+      expect([seen, heard]).to eq [[1, 2, 3], []]
+      expect(jobs.map { |job| row(job).status }).to all(be(:succeeded))
+    end
+
+    it "runs none where one cannot be stored" do
+      jobs = [RecordJob.new, RecordJob.new(Object.new)]
+      expect { ActiveJob::Base.queue_adapter.enqueue_all(jobs) }.to raise_error(ActiveJob::SerializationError)
+      expect([events, GoodJob::Job.count]).to eq [[], 0]
+    end
+
+    it "leaves the jobs of other adapters in their queues, too" do
+      stub_const("FailingJob", failing)
+      stub_const("OutsideJob", Class.new(RecordJob) { self.queue_adapter = GoodJob::Adapter.new(execution_mode: :external) })
+      jobs = [FailingJob.new, OutsideJob.new]
+      expect { described_class.enqueue(jobs) }.to raise_error("no cheese")
+      expect(jobs.map { |job| row(job).status }).to eq %i[discarded queued]
+    end
+
+    it "says of each that it is enqueued" do
+      stub_const("LimitedJob", limited)
+      jobs = [RecordJob.new, LimitedJob.new]
+      skip "Active Job does not say it" unless jobs.first.respond_to?(:successfully_enqueued?)
+
+      ActiveJob::Base.queue_adapter.enqueue_all(jobs)
+      expect(jobs).to all(be_successfully_enqueued)
+    end
   end
 
   it "runs jobs that have limits inline before the next one is counted" do

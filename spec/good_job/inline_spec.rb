@@ -51,7 +51,10 @@ RSpec.describe GoodJob::Inline, :database do
   end
 
   it "holds the job's advisory lock while it runs, so that nobody takes it for abandoned, and not afterwards" do
-    locks = -> { GoodJob::Statements.connection.select_value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") }
+    locks = -> { GoodJob::Statements.connection.select_value(<<~SQL) }
+      SELECT count(*) FROM pg_locks
+      WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    SQL
     during = []
     MouseJob.define_method(:perform) { |*| during << locks.call }
     MouseJob.perform_later("a")

@@ -24,6 +24,13 @@ RSpec.describe "Concurrency limits", :database, :integration do
     told
   end
 
+  # @param column [String] what is asked of each
+  def sessions_for_slots(column)
+    Postgres.execute(SpecDatabase.url, <<~SQL)
+      SELECT #{column} FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'GoodJob slots'
+    SQL
+  end
+
   describe "at enqueueing" do
     it "refuse what is too much, say so, and make perform_later false" do
       limited_job(enqueue_limit: 2, key: -> { "cheese-#{arguments.first}" })
@@ -83,7 +90,9 @@ RSpec.describe "Concurrency limits", :database, :integration do
       ActiveRecord::Base.transaction do
         MouseJob.perform_later
         second = Thread.new { ActiveRecord::Base.connection_pool.with_connection { MouseJob.perform_later } }
-        wait_until("the second enqueue to wait") { Postgres.execute(SpecDatabase.url, "SELECT 1 FROM pg_locks WHERE NOT granted").any? }
+        wait_until("the second enqueue to wait") { Postgres.execute(SpecDatabase.url, <<~SQL).any? }
+          SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        SQL
       end
       expect([second.value, GoodJob::Job.count]).to eq [false, 1]
     end
@@ -317,12 +326,12 @@ RSpec.describe "Concurrency limits", :database, :integration do
       jobs = Array.new(60) { MouseJob.perform_later(0.05) }
       start_capsule(max_threads: 4)
       wait_until("some to run") { events.size > 6 }
-      Postgres.execute(SpecDatabase.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")
+      sessions_for_slots("pg_terminate_backend(pid)")
       wait_until_finished(*jobs)
       expect(most_at_once).to eq 2
       expect(GoodJob::Execution.count).to eq 60
       capsules.last.shutdown
-      expect(Postgres.execute(SpecDatabase.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")).to be_empty
+      expect(sessions_for_slots("pid")).to be_empty
     end
 
     describe "when the session that has the slots has gone silent" do
@@ -387,7 +396,7 @@ RSpec.describe "Concurrency limits", :database, :integration do
       start_capsule
       wait_until("a worker to listen") { capsules.last.snapshot[:listening] }
       expect(statements { wait_until_finished(*Array.new(5) { RecordJob.perform_later }) }.grep(/slot|parked|advisory/)).to be_empty
-      expect(Postgres.execute(SpecDatabase.url, "SELECT 1 FROM pg_stat_activity WHERE application_name = 'GoodJob slots'")).to be_empty
+      expect(sessions_for_slots("pid")).to be_empty
     end
 
     it "raise the error where the class handles it itself" do

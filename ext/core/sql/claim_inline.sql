@@ -5,13 +5,13 @@
 --         $6 bool whether the queues of $4 go in the order given
 --         $7 text, $8 text, $9 text what is paused: queues, job classes, labels, each an array literal, or NULL
 --         $10 text the table's part of the jobs' advisory lock keys, "good_jobs-", or NULL: no lock, the caller has it or nobody sees the job
---         $11 bool whether the lock is the session's; else it is the transaction's
 -- Answer: the claim, with the start of an attempt that was cut short in µs, or no row.
 -- Index:  index_good_jobs_for_claim, index_good_jobs_for_claim_by_queue, primary key
 -- Form:   one job at a time and a sort by position: this runs in tests and consoles. Workers claim by claim_jobs.sql.
 --         A worker of GoodJob in :advisory has a job by its lock alone. `taken` keeps this from locking such a job's row, which its worker
 --         could not change before the end of the caller's transaction; the try decides. It stands outside of `found`, so that each job
 --         is tried once, in order, until one is had; OFFSET 0 keeps it there: inside, the planner would try the locks of all that it sorts.
+--         The lock is the transaction's, and goes with a claim that fails after all; the caller then takes it for the session (hold_job.sql).
 WITH taken AS MATERIALIZED (
   SELECT (classid::int8 << 32 | objid::int8) AS key
   FROM pg_locks
@@ -38,10 +38,7 @@ candidate AS MATERIALIZED (
     OFFSET 0
     FOR NO KEY UPDATE SKIP LOCKED
   ) AS found
-  WHERE CASE WHEN $10::text IS NULL THEN TRUE
-             WHEN $11::bool THEN pg_try_advisory_lock(('x' || substr(md5($10::text || found.id::text), 1, 16))::bit(64)::int8)
-             ELSE pg_try_advisory_xact_lock(('x' || substr(md5($10::text || found.id::text), 1, 16))::bit(64)::int8)
-        END
+  WHERE $10::text IS NULL OR pg_try_advisory_xact_lock(('x' || substr(md5($10::text || found.id::text), 1, 16))::bit(64)::int8)
   LIMIT 1
 )
 UPDATE {jobs} AS job

@@ -8,6 +8,7 @@
 -- Index:  primary key
 -- Form:   both or neither: the row is locked first, then the advisory lock is tried, and only then is the job claimed. The caller has no
 --         heartbeat; the lock is what tells rescue_jobs.sql that the job runs, and what workers of GoodJob in :advisory look at.
+--         The session's lock is taken last, as in claim_inline.sql, so that a claim that fails leaves none.
 --         `kind` has lock_type apart from its column: tables of an older GoodJob lack that, and the line goes, but not the parameter.
 WITH candidate AS MATERIALIZED (
   SELECT id, performed_at, $4::int2 AS kind
@@ -22,8 +23,7 @@ keyed AS MATERIALIZED (
   SELECT id, performed_at, kind, ('x' || substr(md5($7::text || id::text), 1, 16))::bit(64)::int8 AS key FROM candidate
 ),
 held AS MATERIALIZED (
-  SELECT id, performed_at, kind, CASE WHEN $8::bool THEN pg_try_advisory_lock(key) ELSE pg_try_advisory_xact_lock(key) END AS locked
-  FROM keyed
+  SELECT id, performed_at, kind, key, pg_try_advisory_xact_lock(key) AS locked FROM keyed
 )
 UPDATE {jobs} AS job
 SET locked_by_id     = $1::uuid,
@@ -35,4 +35,5 @@ SET locked_by_id     = $1::uuid,
 FROM held
 WHERE job.id = held.id AND held.locked
 RETURNING job.id, job.serialized_params::text AS serialized_params, job.concurrency_key, job.labels::text AS labels, job.queue_name,
-          job.job_class, job.executions_count, (EXTRACT(EPOCH FROM held.performed_at::timestamptz) * 1000000)::int8 AS interrupted_at
+          job.job_class, job.executions_count, (EXTRACT(EPOCH FROM held.performed_at::timestamptz) * 1000000)::int8 AS interrupted_at,
+          CASE WHEN $8::bool THEN pg_advisory_lock(held.key) IS NULL END AS held

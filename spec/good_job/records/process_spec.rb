@@ -8,15 +8,20 @@ RSpec.describe "GoodJob::Process", :database, :integration do
   end
 
   it "is active while it holds its lock or, where it has none, has been seen lately" do
+    locked, dead = Array.new(2) { create(lock_type: :advisory) }
+    seen = create
+    silent = create(updated_at: 6.minutes.ago)
+    locked.with_advisory_lock do
+      expect(GoodJob::Process.active).to contain_exactly(locked, seen)
+      expect(GoodJob::Process.inactive).to contain_exactly(dead, silent)
+    end
+    expect([silent.expired?, silent.stale?, seen.stale?]).to eq [true, true, false]
+  end
+
+  it "is active while it runs jobs" do
     start_capsule
     wait_until("the process's row") { GoodJob::Process.any? }
-    locked = GoodJob::Process.first
-    seen = create
-    dead = create(lock_type: :advisory)
-    silent = create(updated_at: 6.minutes.ago)
-    expect(GoodJob::Process.active).to contain_exactly(locked, seen)
-    expect(GoodJob::Process.inactive).to contain_exactly(dead, silent)
-    expect([silent.expired?, silent.stale?, seen.stale?]).to eq [true, true, false]
+    expect(GoodJob::Process.active).to contain_exactly(have_attributes(lock_type: "advisory"))
   end
 
   it "is cleaned up after its death, and its jobs let go of" do

@@ -55,8 +55,11 @@ extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::SeqCst);
     let dev_null = DEV_NULL.load(Ordering::SeqCst);
     sockets::take_each(|socket| {
-        // SAFETY: dup2 is async-signal-safe; both are descriptors of this process. The number stays taken, because a leaked stream
-        // of the parent's still owns it.
-        unsafe { libc::dup2(dev_null, socket) };
+        // SAFETY: both are async-signal-safe, and the descriptors are this process's. The number stays taken, because a leaked
+        // stream of the parent's still owns it; but no program that is started has any use for it.
+        unsafe {
+            libc::dup2(dev_null, socket);
+            libc::fcntl(socket, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
     });
 }

@@ -173,7 +173,7 @@ module Bench
       finish = [id("own", 1), Situation::OWN, time("0"), 1_000, "finish", nil, nil, nil, true, *([nil] * 6)]
       [
         Run.new("claim_inline", "claim_inline", true, [Situation::OWN, time("0"), nil, nil, nil, false, nil, nil, nil, "good_jobs-"], 1),
-        Run.new("claim_job", "claim_job", true, [Situation::OWN, time("0"), id("ready", 1), 1, nil, false, "good_jobs-", true], 1),
+        Run.new("claim_job", "claim_job", true, [Situation::OWN, time("0"), id("ready", 1), 1, nil, false, "good_jobs-"], 1),
         Run.new("finish_inline", "finish_inline", true, finish, 1),
         Run.new("hold_job", "hold_job", true, [key], 1),
         Run.new("let_go_of_job", "let_go_of_job", true, [key], 1)

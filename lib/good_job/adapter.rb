@@ -124,7 +124,7 @@ module GoodJob
       Limits.enqueue(job) { enqueue(job) }
     end
 
-    # Each runs before the next is enqueued, as if by `perform_later`; but one that cannot be stored is found before any of them runs.
+    # Each runs before the next is enqueued, as if by `perform_later`; but one that cannot be serialized is found before any of them runs.
     def enqueue_all_inline(jobs)
       jobs.each { |job| JobRow.new(job) }
       Inline.each_in_turn(jobs) { |job| enqueue_limited(job) }.count(&:itself)

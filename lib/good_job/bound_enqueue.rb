@@ -17,24 +17,28 @@ module GoodJob
       end
 
       # @param job [ActiveJob::Base]
+      # @return [Boolean] whether Active Job may wait with it; Rails 7.2 has names here, and goes by them one job at a time only
+      def waits?(job)
+        job.class.try(:enqueue_after_transaction_commit) ? true : false
+      end
+
       # @return [Boolean, nil] whether its enqueueing must not wait
       def bound?(job)
         (Bulk.current_buffer || JobRow::Origin.any || Run.of(job)) && job.class.queue_adapter.is_a?(Adapter)
       end
     end
 
-    # Of several jobs, those that would wait.
+    # Of several jobs, those that would wait. Last, the adapters that run jobs then and there, which may raise.
     module Many
-      # What a class says that waits. Rails 8.1 takes anything for true, and used to have names for it.
-      WAITING = [true, :always].freeze
-
       def perform_all_later(*jobs)
-        bound, others = jobs.flatten.partition do |job|
-          WAITING.include?(job.class.try(:enqueue_after_transaction_commit)) && BoundEnqueue.bound?(job)
+        inline, others = jobs.flatten.group_by { |job| job.class.queue_adapter }.partition { |adapter, _jobs| Inline.adapter?(adapter) }
+        enqueue = lambda do |(adapter, group)|
+          now, later = group.partition { |job| BoundEnqueue.waits?(job) && BoundEnqueue.bound?(job) }
+          instrument_enqueue_all(adapter, now) { adapter.enqueue_all(now) } if now.any?
+          super(later) if later.any?
         end
-        Inline.each_in_turn([*bound.group_by { |job| job.class.queue_adapter }, [nil, others]]) do |adapter, group|
-          adapter ? instrument_enqueue_all(adapter, group) { adapter.enqueue_all(group) } : super(group)
-        end
+        others.each(&enqueue)
+        Inline.each_in_turn(inline, &enqueue)
         nil
       end
     end

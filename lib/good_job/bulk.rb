@@ -75,10 +75,12 @@ module GoodJob
         true
       end
 
-      # Enqueues those that are not enqueued yet.
+      # Enqueues those that are not enqueued yet; last, those that run then and there, and may raise.
       def enqueue
+        inline, others = @jobs.partition { |adapter, _jobs| Inline.adapter?(adapter) }
         Bulk.unbuffer do
-          Inline.each_in_turn(@jobs) { |adapter, jobs| enqueue_with(adapter, jobs.reject(&:provider_job_id).uniq) }
+          others.each { |adapter, jobs| enqueue_with(adapter, jobs) }
+          Inline.each_in_turn(inline) { |adapter, jobs| enqueue_with(adapter, jobs) }
         end
       end
 
@@ -90,6 +92,7 @@ module GoodJob
       private
 
       def enqueue_with(adapter, jobs)
+        jobs = jobs.reject(&:provider_job_id).uniq
         return adapter.enqueue_all(jobs) if adapter.respond_to?(:enqueue_all)
 
         jobs.each { |job| job.scheduled_at ? adapter.enqueue_at(job, job.scheduled_at.to_f) : adapter.enqueue(job) }

@@ -12,11 +12,9 @@ module GoodJob
     end
 
     # @param locked_by_id [String, nil] the process that runs the job at once, which is then inserted as claimed by it
-    # @param announce [Boolean] whether workers are to be told, if they are at all and the job is not claimed
     # @return [Boolean] false when this tick of a cron entry has been enqueued by somebody else
-    def insert(job, row, locked_by_id: nil, announce: true)
-      announced = announce && locked_by_id.nil? && announce?(row)
-      inserted = !Statements.run("insert_job", binds(row, locked_by_id, announced)).rows.empty?
+    def insert(job, row, locked_by_id: nil)
+      inserted = !Statements.run("insert_job", binds(row, locked_by_id)).rows.empty?
       inserted ? accept(job, row) : halt(job)
       inserted
     end
@@ -29,12 +27,12 @@ module GoodJob
 
     private
 
-    def binds(row, locked_by_id, announced)
+    def binds(row, locked_by_id)
       origin = row.origin
       [
         row.id, row.queue_name, row.priority, row.serialized_params, Statements.timestamp(row.scheduled_at), now, Database.time_zone,
         row.job_class, row.concurrency_key, Statements.array(row.labels), origin.cron_key, Statements.timestamp(origin.cron_at),
-        origin.batch_id, origin.batch_callback_id, announced, locked_by_id
+        origin.batch_id, origin.batch_callback_id, announce?(row) && locked_by_id.nil?, locked_by_id
       ]
     end
 

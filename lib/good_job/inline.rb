@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require "good_job/inline/attempt"
+require "good_job/inline/job_lock"
 
 module GoodJob
   # Runs jobs in the caller's thread, on the application's connection and by the caller's clock: the mode for tests and consoles.
@@ -19,8 +20,14 @@ module GoodJob
         @process_id
       end
 
+      # @param adapter [Object] of Active Job's
+      # @return [Boolean] whether its jobs run where they are enqueued, by this
+      def adapter?(adapter)
+        adapter.is_a?(Adapter) && adapter.execute_inline?
+      end
+
       # Jobs that the block enqueues run after it, in order: what the block writes must be committed first. If one of them raises, the
-      # others stay in the queue. No worker is told of them; one that finds them by itself may run some.
+      # others stay in the queue. A worker may run some.
       def deferring(&block)
         return yield if deferred
 
@@ -29,7 +36,8 @@ module GoodJob
         result
       end
 
-      # Enqueues one item after the other, whose jobs may run at once. If one of them raises, the jobs of those after it stay in the queue.
+      # Enqueues one item after the other, whose jobs may run at once. If that ends before the last, be it by an error, a throw or the end of
+      # the thread, the jobs of those that are left stay in the queue.
       # @param items [Enumerable]
       # @yield [item] enqueues
       # @return [Array] what the block returns
@@ -38,9 +46,8 @@ module GoodJob
         results = []
         results << block.call(left.shift) until left.empty?
         results
-      rescue Exception # rubocop:disable Lint/RescueException -- on its way to the caller
-        leave { left.each(&block) }
-        raise
+      ensure
+        leave(left, &block)
       end
 
       # @return [Array<String>, nil] ids of the jobs to be run after the block of {.deferring}
@@ -59,11 +66,15 @@ module GoodJob
         Thread.current[DEFERRED] = outer
       end
 
-      # A transaction of the application's that the error has aborted stores nothing; the error that matters is the first.
-      def leave(&block)
-        collecting(&block)
-      rescue ActiveRecord::StatementInvalid
-        nil
+      # The error that matters is on its way already. A transaction of the application's that it has aborted stores nothing.
+      def leave(items, &block)
+        items.each do |item|
+          collecting { block.call(item) }
+        rescue ActiveRecord::StatementInvalid
+          next
+        rescue StandardError => e
+          GoodJob.report_error(e)
+        end
       end
     end
 
@@ -75,12 +86,12 @@ module GoodJob
     # @return [Boolean] whether it was inserted
     # @raise [Exception] what the job did not handle
     def enqueue(enqueuer, job, row)
-      return enqueuer.insert(job, row, announce: false) && self.class.deferred.push(row.id) && true if self.class.deferred
+      return enqueuer.insert(job, row) && self.class.deferred.push(row.id) && true if self.class.deferred
 
-      holding(row.id) do
+      JobLock.new.around(row.id) do
         return false unless enqueuer.insert(job, row, locked_by_id: @process_id)
 
-        perform_until_done(claim_of(row))
+        perform_until_done(Attempt.new(claim_of(row), @process_id))
       end
       true
     end
@@ -88,7 +99,7 @@ module GoodJob
     # Runs a job that waits in the queue, and again as long as it retries itself at once. Nothing happens if somebody else has it.
     # @raise [Exception] what the job did not handle
     def perform_enqueued(job_id)
-      with_next(job_id: job_id) { |claim| perform_until_done(claim) }
+      with_next(job_id: job_id) { |attempt| perform_until_done(attempt) }
     end
 
     # Runs what is due, until nothing is but what somebody else has.
@@ -100,7 +111,7 @@ module GoodJob
     def perform_due(queue_string, limit: nil)
       queues = selection(queue_string)
       count = 0
-      count += 1 while (limit.nil? || count < limit) && with_next(queues: queues, paused: paused) { |claim| perform(claim) }
+      count += 1 while (limit.nil? || count < limit) && with_next(queues: queues, paused: paused) { |attempt| perform(attempt) }
       count
     end
 
@@ -113,63 +124,24 @@ module GoodJob
       pools.first.fetch(:queues)
     end
 
-    # Around a job that is inserted. Inside a transaction nobody else sees it. Outside, its advisory lock says that it runs.
-    def holding(job_id)
-      connection = Statements.connection
-      return yield if connection.transaction_open?
-
-      begin
-        Statements.run("hold_job", [lock_key(job_id)], connection)
-        yield
-      ensure
-        let_go(job_id, connection)
-      end
-    end
-
-    # Around a job that waits. Others see it until the claim is committed, and workers of GoodJob in :advisory after that too: its advisory
-    # lock is taken with the claim, for the run; inside a transaction of the caller's until that ends.
-    # @yieldparam claim [Hash] see {Native::Runtime#take}
-    # @return [Boolean] whether there was a job
+    # @yieldparam attempt [Attempt] of a job that is claimed
+    # @return [Boolean] whether there was one
     def with_next(**search)
-      connection = Statements.connection
-      outside_of_transaction = !connection.transaction_open?
-      claim = begun = nil
-      begin
-        # What is raised in this thread meanwhile undoes all of it. The session's lock is there to stay, and so comes last, for a job that is
-        # known by then; it never waits, as the transaction has the lock.
-        BaseRecord.transaction do
-          claim = claim_next(lock: true, on: connection, **search)
-          Statements.run("hold_job", [lock_key(claim[:id])], connection) if claim && outside_of_transaction
-        end
-        return false unless claim
-
-        begun = true
-        yield claim
-      ensure
-        Attempt.new(claim, @process_id).give_back if claim && !begun
-        let_go(claim[:id], connection) if claim && outside_of_transaction
-      end
-      true
-    end
-
-    # The session that took the lock must give it up, and the end of a job may have given the connection back to its pool.
-    def let_go(job_id, connection)
-      Statements.run("let_go_of_job", [lock_key(job_id)], connection) if connection.active?
-    end
-
-    def lock_key(job_id)
-      "#{Database.tables.fetch(:jobs)}-#{job_id}"
+      lock = JobLock.new
+      lock.around_claim(-> { next_attempt(lock: lock, **search) }) do |attempt|
+        yield attempt
+        true
+      end || false
     end
 
     # What the job's lock keeps from others stays so from one attempt to the next.
-    def perform_until_done(claim)
-      job_id = claim[:id]
-      claim = claim_next(job_id: job_id) while claim && perform(claim)
+    def perform_until_done(attempt)
+      attempt = next_attempt(job_id: attempt.run.job_id) while attempt && perform(attempt)
     end
 
     # @return [Boolean] whether the job is due again
-    def perform(claim)
-      attempt = Attempt.new(claim, @process_id).perform
+    def perform(attempt)
+      attempt.perform
       raise attempt.run.unhandled_error if attempt.run.unhandled_error
 
       attempt.due?
@@ -190,15 +162,16 @@ module GoodJob
       Setting.paused.values_at(:queues, :job_classes, :labels)
     end
 
-    # @param lock [Boolean] whether to take the job's advisory lock for the transaction, and to pass over jobs whose lock somebody else has
-    def claim_next(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED, lock: false, on: nil)
+    # @param lock [JobLock, nil] whether to take the job's advisory lock, and to pass over jobs whose lock somebody else has; nil: it is had
+    # @return [Attempt, nil] of a job that is claimed now; nil: there is none
+    def next_attempt(job_id: nil, queues: ANY_QUEUE, paused: NOTHING_PAUSED, lock: nil)
       include, exclude = queues.values_at(:include, :exclude).map { |names| Statements.array(names) }
       now = Time.current
       binds = [@process_id, now, job_id, include, exclude, queues[:ordered_queues] || false]
       binds.concat(paused.map { |names| Statements.array(names) })
-      binds.push(lock ? lock_key(nil) : nil)
-      row = Statements.run("claim_inline", binds, on).first
-      row && Attempt.claim(row, locked_at: now)
+      binds.push(lock && JobLock.key(nil))
+      row = Statements.run("claim_inline", binds, lock&.connection).first
+      row && Attempt.new(Attempt.claim(row, locked_at: now), @process_id)
     end
   end
 end

@@ -12,9 +12,7 @@ module GoodJob
       @lock_id = lock_id
       @lock_type = BaseRecord::LOCK_TYPES.fetch(lock_strategy.to_s.to_sym) { refuse_strategy(lock_strategy) }
       refuse_runtime if Process.runtime?(lock_id)
-      # The session that takes the lock must give it up, and the end of a job may have given the connection back to its pool.
-      @connection = Statements.connection
-      @outside_of_transaction = !@connection.transaction_open?
+      @lock = Inline::JobLock.new
     end
 
     # Performs the first job that nobody has.
@@ -24,14 +22,18 @@ module GoodJob
     # @return [ExecutionResult, nil] nil: there is none
     # @raise [Exception] what no job may raise
     def perform_next(jobs, tries_max:, &block)
-      claim = claim_next(jobs, tries_max)
-      unless claim
-        block&.call(nil)
-        return
-      end
+      tried = []
+      while tried.size < tries_max
+        job_id = nil
+        claim = -> { job_id = pick(jobs.where.not(id: tried)) and claim(job_id, due_by: Time.current, already_claimed: false) }
+        job, result = @lock.around_claim(claim) { |attempt| run_found(attempt, &block) }
+        return result.tap { job.run_callbacks(:perform_unlocked) } if result
+        break unless job_id
 
-      job = Job.find(claim[:id])
-      run(claim, job, &block).tap { job.run_callbacks(:perform_unlocked) }
+        tried << job_id
+      end
+      block&.call(nil)
+      nil
     end
 
     # Performs this job, due or not.
@@ -40,8 +42,8 @@ module GoodJob
     # @return [ExecutionResult]
     # @raise [Exception] what no job may raise
     def perform(job, already_claimed:)
-      claim = claim(job.id, due_by: nil, already_claimed: already_claimed)
-      claim ? run(claim, job) : ExecutionResult.new(unexecutable: true)
+      claim = -> { claim(job.id, due_by: nil, already_claimed: already_claimed) }
+      @lock.around_claim(claim) { |attempt| run(attempt, job) } || ExecutionResult.new(unexecutable: true)
     end
 
     private
@@ -58,41 +60,33 @@ module GoodJob
     end
 
     # The row's lock keeps others away until the claim is there to be seen. What somebody else has locked only shows in the claim.
-    def claim_next(jobs, tries_max)
-      tried = []
-      while tried.size < tries_max
-        job_id, claim = Job.transaction do
-          id = jobs.where.not(id: tried).lock(skip_locked).pick(:id)
-          [id, id && claim(id, due_by: Time.current, already_claimed: false)]
-        end
-        return claim if claim || job_id.nil?
-
-        tried << job_id
-      end
+    def pick(jobs)
+      jobs.lock(skip_locked).pick(:id)
     end
 
     # Only the jobs' rows, whatever else the relation has joined.
     def skip_locked
-      "FOR NO KEY UPDATE OF #{@connection.quote_column_name(Job.table_name.split(".").last)} SKIP LOCKED"
+      "FOR NO KEY UPDATE OF #{@lock.connection.quote_column_name(Job.table_name.split(".").last)} SKIP LOCKED"
     end
 
     def claim(job_id, due_by:, already_claimed:)
       now = Time.current
-      binds = [@lock_id, now, job_id, @lock_type, due_by, already_claimed, lock_key(nil), @outside_of_transaction]
-      row = Statements.run("claim_job", binds, @connection).first
-      row && Inline::Attempt.claim(row, locked_at: now)
+      binds = [@lock_id, now, job_id, @lock_type, due_by, already_claimed, Inline::JobLock.key(nil)]
+      row = Statements.run("claim_job", binds, @lock.connection).first
+      row && Inline::Attempt.new(Inline::Attempt.claim(row, locked_at: now), @lock_id)
     end
 
-    def run(claim, job)
-      attempt = Inline::Attempt.new(claim, @lock_id)
+    def run_found(attempt, &block)
+      job = Job.find(attempt.run.job_id)
+      [job, run(attempt, job, &block)]
+    end
+
+    def run(attempt, job)
       noting_active_job(attempt.run) do
         yield job if block_given?
         job.run_callbacks(:perform) { attempt.perform && refresh(job) }
       end
       result_of(attempt, job)
-    ensure
-      attempt.give_back unless attempt.begun?
-      let_go(job.id)
     end
 
     # Active Job shows it when it begins to perform.
@@ -113,15 +107,6 @@ module GoodJob
       return ExecutionResult.new(unexecutable: true) unless attempt.begun?
 
       ExecutionResult.of(attempt.run, retried_job: (job if attempt.run.retried?))
-    end
-
-    # What the transaction has locked goes with it.
-    def let_go(job_id)
-      Statements.run("let_go_of_job", [lock_key(job_id)], @connection) if @outside_of_transaction && @connection.active?
-    end
-
-    def lock_key(job_id)
-      "#{Database.tables.fetch(:jobs)}-#{job_id}"
     end
   end
 end

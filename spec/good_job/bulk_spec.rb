@@ -105,6 +105,29 @@ RSpec.describe GoodJob::Bulk, :database, :integration do
       expect(GoodJob.perform_inline).to eq 2
     end
 
+    {
+      "a throw" => ->(jobs) { catch(:out) { described_class.enqueue(jobs) } },
+      "the end of the thread" => ->(jobs) { Thread.new { described_class.enqueue(jobs) }.join(10) }
+    }.each do |what, enqueue|
+      it "leaves those after one that ends by #{what} in the queue" do
+        stub_const("LeavingJob", Class.new(ActiveJob::Base) do
+          define_method(:perform) { what == "a throw" ? throw(:out) : Thread.current.kill }
+        end)
+        jobs = [RecordJob.new("first"), LeavingJob.new, RecordJob.new, RecordJob.new]
+        instance_exec(jobs, &enqueue)
+        expect(jobs.map { |job| row(job).finished? }).to eq [true, false, false, false]
+        expect(events).to eq ["first"]
+      end
+    end
+
+    it "leaves the others where one that is left cannot be enqueued either" do
+      stub_const("FailingJob", failing)
+      twice = RecordJob.new
+      last = RecordJob.new
+      expect { ActiveJob::Base.queue_adapter.enqueue_all([FailingJob.new, twice, twice, last]) }.to raise_error("no cheese")
+      expect([row(twice), row(last)]).to all(have_attributes(status: :queued))
+    end
+
     it "has each run before it goes on to the next, and returns when all have" do
       seen = []
       stub_const("SeeingJob", Class.new(ActiveJob::Base) { define_method(:perform) { seen << GoodJob::Job.group(:finished_at).count.size } })

@@ -194,29 +194,35 @@ RSpec.describe "The inline mode", :database, :integration do
 
       it "leaves no lock behind where the claim fails" do
         job, = enqueue_named("mouse")
-        while_claiming("BEFORE", "RAISE 'no claim'") do
+        while_claiming("AFTER", "RAISE 'no claim'") do
           expect { GoodJob.perform_inline }.to raise_error(ActiveRecord::StatementInvalid, /no claim/)
           expect { row(job).perform(lock_id: SecureRandom.uuid) }.to raise_error(ActiveRecord::StatementInvalid, /no claim/)
         end
         expect([take(job), row(job).locked_by_id]).to eq [[true], nil]
       end
 
-      it "gives the job back where the thread is interrupted while it claims" do
-        job, = enqueue_named("mouse")
-        claiming = while_claiming("AFTER", "PERFORM pg_advisory_xact_lock_shared(42)") do
-          @other.exec("SELECT pg_advisory_lock(42)")
-          thread = Thread.new { GoodJob.perform_inline }
-          thread.report_on_exception = false
-          wait_until("the claim to wait") { Postgres.execute(SpecDatabase.url, <<~SQL).any? }
-            SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          SQL
-          thread.raise(IOError, "interrupted")
-          @other.exec("SELECT pg_advisory_unlock(42)")
-          thread.join(10) rescue thread # rubocop:disable Style/RescueModifier
+      {
+        "perform_inline" => -> { GoodJob.perform_inline },
+        "Job#perform" => -> { GoodJob::Job.first.perform(lock_id: SecureRandom.uuid) },
+        "Job.perform_with_lock" => -> { GoodJob::Job.perform_with_lock(lock_id: SecureRandom.uuid) }
+      }.each do |name, claim|
+        it "gives the job back where the thread is interrupted while #{name} claims" do
+          job, = enqueue_named("mouse")
+          claiming = while_claiming("AFTER", "PERFORM pg_advisory_xact_lock_shared(42)") do
+            @other.exec("SELECT pg_advisory_lock(42)")
+            thread = Thread.new(&claim)
+            thread.report_on_exception = false
+            wait_until("the claim to wait") { Postgres.execute(SpecDatabase.url, <<~SQL).any? }
+              SELECT FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            SQL
+            thread.raise(IOError, "interrupted")
+            @other.exec("SELECT pg_advisory_unlock(42)")
+            thread.join(10) rescue thread # rubocop:disable Style/RescueModifier
+          end
+          expect { claiming.value }.to raise_error(IOError, "interrupted")
+          expect([take(job), events]).to eq [[true], []]
+          expect(row(job)).to have_attributes(locked_by_id: nil, performed_at: nil, executions_count: 0)
         end
-        expect { claiming.value }.to raise_error(IOError, "interrupted")
-        expect([take(job), events]).to eq [[true], []]
-        expect(row(job)).to have_attributes(locked_by_id: nil, performed_at: nil, executions_count: 0)
       end
 
       it "counts what it runs, and not what it passes over, by its limit" do

@@ -354,11 +354,13 @@ impl World {
         let job_id = run.taken.job_id;
         let held = self.holds(run.process, job_id, run.locked_at);
         let (before, losses) = (self.executions(run.process, job_id), self.processes[run.process].losses(job_id));
+        let was_there = self.jobs.contains_key(&job_id);
         queue::finish(&self.processes[run.process].runtime, &run.taken, self.outcome(end));
         self.processes[run.process].wait_until_saved();
 
         let stored = match end {
-            End::Deleted => self.row(job_id).is_none(),
+            // Another run may have deleted it before.
+            End::Deleted => was_there && self.row(job_id).is_none(),
             // It leaves no trace but the lease, which somebody may have again by now.
             End::Unstarted => held.unwrap_or(true),
             _ => self.executions(run.process, job_id) > before,

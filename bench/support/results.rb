@@ -38,11 +38,13 @@ module Bench
       @scenarios[result.fetch(:scenario)]&.new(result.fetch(:options), peer: peer && Peer.find(peer))
     end
 
-    # The scenario, and those of its options in which its runs differ.
+    # The scenario, those of its options in which its runs differ, and the commit if it is not the first one's.
     def label(scenario, result)
       beside = " beside #{scenario.peer.name}" if scenario&.peer
       apart = result.fetch(:options).slice(*varied(result.fetch(:scenario)))
-      ["#{result.fetch(:scenario)}#{beside}", *apart.map { |name, value| "#{name} #{value}" }].join(", ")
+      commit = result.dig(:context, :commit)
+      other = "commit #{commit}" if commit != @results.first.dig(:context, :commit)
+      ["#{result.fetch(:scenario)}#{beside}", *apart.map { |name, value| "#{name} #{value}" }, *other].join(", ")
     end
 
     # @return [Array<Symbol>] names of options

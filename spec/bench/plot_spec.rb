@@ -34,6 +34,11 @@ RSpec.describe Bench::Plot do
     expect(described_class.new(Bench::Results.new(results, Bench::Scenario.all)).svg).to include "commit abc<"
   end
 
+  it "says of a run of another commit which one that was" do
+    results[2] = results[2].merge(context: context.merge(commit: "def"))
+    expect(svg).to include "cost, commit def: wal_bytes_per_job<", "noop, threads 1: ratio_to_ceiling<"
+  end
+
   it "says of each what it is, what it should be, and whether it is" do
     expect(svg).to include "noop, threads 1: ratio_to_ceiling<", "0.9 (goal ≥ 0.93, missed)"
     expect(svg).to include "noop beside sidekiq, threads 5: ratio_to_peer<", "2.5 (goal ≥ 2, met)"

@@ -342,7 +342,11 @@ RSpec.describe "Concurrency limits", :database, :integration do
         watched_job(perform_limit: 2)
       end
 
-      after { proxy.remove }
+      # A thread that is killed while Active Record connects leaves a connection in the pool that never works.
+      after do
+        SpecDatabase.connect
+        proxy.remove
+      end
 
       # Only that session goes by the proxy: it is made when the first job asks for a slot.
       def capsule_with_slots_by_proxy

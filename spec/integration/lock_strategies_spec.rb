@@ -74,15 +74,23 @@ RSpec.describe "Lock strategies", :database, :integration do
         end
       end
 
-      it "takes the locks of running jobs again when the session is lost" do
+      it "takes the locks of running jobs again when the session is lost, as soon as nobody else has them" do
         job = LatchedJob.perform_later(latch.path)
         start_capsule(lock_strategy: strategy)
         wait_for_event(job, "started")
         other_session do |connection|
-          ended = connection.exec_params(<<~SQL, [job.job_id])
-            SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND (classid::int8 << 32 | objid::int8) = #{key}
+          # Waits for the lock, and so is the next that has it.
+          connection.send_query_params("SELECT pg_advisory_lock(#{key})", [job.job_id])
+          locks = "FROM pg_locks WHERE locktype = 'advisory' AND (classid::int8 << 32 | objid::int8) = #{key}"
+          wait_until("it to wait") { Postgres.execute(SpecDatabase.url, "SELECT #{locks} AND NOT granted", [job.job_id]).any? }
+          ended = Postgres.execute(SpecDatabase.url, "SELECT pg_terminate_backend(pid) #{locks} AND granted", [job.job_id])
+          expect(ended.size).to eq 1
+          connection.get_last_result
+          wait_until("somebody to have looked for the lock") { GoodJob::Job.connection.select_value(<<~SQL).positive? }
+            SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name = 'GoodJob' AND query LIKE '%wanted AS MATERIALIZED%'
           SQL
-          expect(ended.ntuples).to eq 1
+          unlock(connection, job)
           wait_until("the lock to be held again") { !try_lock(connection, job) || (unlock(connection, job) && false) }
         end
         latch.open

@@ -1,9 +1,11 @@
 -- What:   takes the advisory locks of jobs that this process holds and whose locks were lost with a session.
 -- Who:    postgres/store.rs, on a new session, with the lock strategies :hybrid and :advisory.
 -- Params: $1 uuid[] the jobs   $2 text the table's part of the locks' key texts, "good_jobs-"
+-- Answer: how many locks somebody else has.
 -- Form:   a session lock can be taken repeatedly, and must then be given up as often: those of claims that were made on this session
 --         already are left as they are. CASE, since of two
---         conditions Postgres may look at the cheaper one first. One that somebody else has taken meanwhile is theirs: the lease says whose the job is.
+--         conditions Postgres may look at the cheaper one first. One that somebody else has taken meanwhile is theirs, as long
+--         as they have it: the lease says whose the job is.
 WITH held AS MATERIALIZED (
   SELECT (classid::int8 << 32 | objid::int8) AS key
   FROM pg_locks
@@ -12,4 +14,5 @@ WITH held AS MATERIALIZED (
 wanted AS MATERIALIZED (
   SELECT ('x' || substr(md5($2::text || job.id::text), 1, 16))::bit(64)::int8 AS key FROM unnest($1::uuid[]) AS job (id)
 )
-SELECT count(CASE WHEN key NOT IN (SELECT key FROM held) THEN pg_try_advisory_lock(key) END) AS tried FROM wanted
+SELECT count(*) FILTER (WHERE CASE WHEN key NOT IN (SELECT key FROM held) THEN NOT pg_try_advisory_lock(key) ELSE FALSE END) AS missing
+FROM wanted

@@ -46,6 +46,11 @@ impl Ledger {
         }
     }
 
+    /// There are leases without their locks still.
+    pub(crate) fn leave_unlocked(&self) {
+        self.unlocked.store(true, Ordering::Release);
+    }
+
     /// Whether there have been leases without their locks since the last call.
     pub(crate) fn take_unlocked(&self) -> bool {
         self.unlocked.swap(false, Ordering::Acquire)

@@ -127,9 +127,10 @@ impl Store {
         link.query(Statement::unlock_jobs, &[&jobs, &self.config.tables.jobs_lock_prefix()]).await.map(|_| ())
     }
 
-    /// Takes the jobs' advisory locks, unless the session has them.
-    pub(crate) async fn relock(&self, link: &Link, jobs: &[Uuid]) -> Result<(), QueryError> {
-        link.query(Statement::relock_jobs, &[&jobs, &self.config.tables.jobs_lock_prefix()]).await.map(|_| ())
+    /// Takes the jobs' advisory locks, unless the session has them. Tells whether it has all of them now.
+    pub(crate) async fn relock(&self, link: &Link, jobs: &[Uuid]) -> Result<bool, QueryError> {
+        let rows = link.query(Statement::relock_jobs, &[&jobs, &self.config.tables.jobs_lock_prefix()]).await?;
+        Ok(rows.iter().all(|row| row.get::<_, i64>("missing") == 0))
     }
 
     /// Claims jobs for a pool, in the order in which they shall start.

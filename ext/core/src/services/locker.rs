@@ -51,7 +51,12 @@ impl Locker {
         }
         if self.ledger.take_unlocked() || is_new {
             let held: Vec<_> = self.ledger.leases().iter().map(|lease| lease.job_id).collect();
-            self.store.relock(&self.link, &held).await?;
+            let locked = self.store.relock(&self.link, &held).await;
+            // Until the next look, and without being woken: somebody else may have a lock for a while.
+            if !matches!(locked, Ok(true)) {
+                self.ledger.leave_unlocked();
+            }
+            locked?;
         }
         Ok(())
     }

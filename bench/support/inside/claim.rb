@@ -9,13 +9,18 @@ module Bench
       EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
       FROM_START = ["claim_jobs", "uuid, int4, int4, text[], text[]"].freeze
       ONWARD = ["claim_jobs_onward", "#{FROM_START.last}, int4[], timestamptz[], uuid[]"].freeze
-      # Just before the first job that waits: up to where a worker has looked that keeps up.
+      # Just before the first job that waits: up to where a worker has looked that keeps up. Where none waits any more, a second ago.
       MARK = <<~SQL
-        SELECT priority, scheduled_at - interval '1 microsecond' AS scheduled_at, id
-        FROM good_jobs
-        WHERE finished_at IS NULL AND locked_by_id IS NULL
-        ORDER BY priority, scheduled_at, id
-        LIMIT 1
+        WITH waiting AS (
+          SELECT priority, scheduled_at - interval '1 microsecond' AS scheduled_at, id
+          FROM good_jobs
+          WHERE finished_at IS NULL AND locked_by_id IS NULL
+          ORDER BY priority, scheduled_at, id
+          LIMIT 1
+        )
+        SELECT * FROM waiting
+        UNION ALL
+        SELECT 0, LOCALTIMESTAMP - interval '1 second', '00000000-0000-0000-0000-000000000000' WHERE NOT EXISTS (SELECT FROM waiting)
       SQL
 
       class << self
